@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# A thin front: every target is one script under dev/, which says in its first
+# comment what it does. Variables are passed on through the environment.
+
+BASE	?= 7.3
+SECONDS	?= 300
+export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD SECONDS PATCH FROM V
+
+.PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples clean
+
+help:		## list every target with one line each
+	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo:		## from nothing to the priority demonstration: table and picture under results/
+	@dev/demo
+test:		## build what is missing, boot, run test_progs -t memcg and the samples' checks
+	@dev/test
+check:		## prove the series: regenerates, applies, every prefix builds, checkpatch, kernel-doc
+	@dev/check
+torture:	## the debug kernel under concurrent attach/detach/rmdir/charge/kill [SECONDS=n]
+	@dev/torture
+bench:		## every benchmark; tables and pictures under results/
+	@dev/bench
+base:		## fetch and unpack the base kernel into the per-user cache
+	@dev/base
+tree:		## make or refresh the patched tree under build/
+	@dev/tree
+kernel:		## build the patched kernel [DEBUG=1: the debug kernel]
+	@dev/kernel
+series:		## generate series/$(BASE)/*.patch from own files, edits and messages
+	@dev/series
+edits:		## fold changes made in the tree's kernel files back into series/$(BASE)/edits [PATCH=NN-slug]
+	@dev/edits
+mail:		## the series with your own From and Signed-off-by, under build/ [FROM='Name <mail>']
+	@dev/mail
+vm:		## boot and run CMD as root [DEBUG=1] [ICOUNT=1] [MEM=1G] [SWAP=512M] [CPUS=2] [TIMEOUT=s] CMD='...'
+	@dev/vm
+selftests:	## build test_progs with our tests
+	@dev/selftests
+samples:	## build the samples
+	@dev/samples
+clean:		## remove everything under build/ (the download cache stays)
+	@dev/clean
