@@ -5,7 +5,9 @@
 
 BASE	?= 7.3
 SECONDS	?= 300
-export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD SECONDS PATCH FROM V
+TORTURE_SECONDS := $(SECONDS)
+export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V TORTURE_SECONDS
+unexport SECONDS	# means something else to a shell
 
 .PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples clean
 
