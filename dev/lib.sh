@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What every script under dev/ shares: where things are, how to speak, how to
+# fail, how to get packages and how to run something long. To be sourced:
+#
+#	. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+#
+# It sets TOP (the repository), BASE (the base's name, a line of series/BASES,
+# whose other fields become BASE_KERNEL, BASE_PACKAGE, BASE_VERSION, BASE_SHA256
+# and BASE_SUITES), CACHE (downloads, per user), BUILD (all that is built for
+# this base), TREE (the patched source tree) and OBJ (the kernel's object
+# directory, the debug kernel's when DEBUG=1).
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+BASE=${BASE:-7.3}
+CACHE=${MEMCG_BPF_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/memcg-bpf}
+
+# say WORDS: progress, on stderr so that stdout stays the result's
+say()
+{
+	printf 'memcg-bpf: %s\n' "$*" >&2
+}
+
+# die WORDS [CODE]: one line of what was wrong and what to do, then exit
+die()
+{
+	printf 'memcg-bpf: error: %s\n' "$1" >&2
+	exit "${2:-1}"
+}
+
+# at_exit COMMAND ARGS: run it when the script ends in whatever way, last first
+at_exit_commands=()
+at_exit()
+{
+	at_exit_commands+=("$(printf '%q ' "$@")")
+}
+
+run_at_exit()
+{
+	local status=$? i
+
+	trap '' INT TERM HUP
+	for ((i = ${#at_exit_commands[@]} - 1; i >= 0; i--)); do
+		eval "${at_exit_commands[i]}" || :
+	done
+	exit "$status"
+}
+trap run_at_exit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# scratch_dir VAR: a temporary directory, removed at exit
+scratch_dir()
+{
+	local dir
+
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/memcg-bpf.XXXXXX")
+	at_exit rm -rf -- "$dir"
+	printf -v "$1" %s "$dir"
+}
+
+# lock FILE: hold it until the script ends; say so when another one has it.
+# Children inherit the lock: start long-lived ones with {lock_fd}>&-.
+lock()
+{
+	mkdir -p "$(dirname "$1")"
+	exec {lock_fd}>>"$1"
+	if ! flock -n "$lock_fd"; then
+		say "waiting for another run that holds $1"
+		flock "$lock_fd"
+	fi
+}
+
+# need_packages PACKAGE[:COMMAND]...: install what is missing, after saying so.
+# Where there is no apt-get, the commands named are all that can be looked for.
+need_packages()
+{
+	local item missing=() root=()
+
+	if ! command -v apt-get >/dev/null; then
+		for item; do
+			[[ $item != *:* ]] || command -v "${item#*:}" >/dev/null ||
+				missing+=("${item#*:}")
+		done
+		[[ ${#missing[@]} -eq 0 ]] ||
+			die "no apt-get here, and these commands are missing: ${missing[*]} (from what Debian calls ${*%%:*})"
+		return 0
+	fi
+
+	for item; do
+		item=${item%%:*}
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$item" 2>/dev/null) == installed ]] ||
+			missing+=("$item")
+	done
+	[[ ${#missing[@]} -gt 0 ]] || return 0
+
+	say "installing Debian packages: ${missing[*]}"
+	if [[ $(id -u) -ne 0 ]]; then
+		command -v sudo >/dev/null ||
+			die "these packages are missing, and there is no sudo: as root, run: apt-get install ${missing[*]}"
+		root=(sudo)
+	fi
+	mkdir -p "$TOP/build"
+	run_logged "$TOP/build/apt.log" apt_install "${missing[@]}"
+}
+
+apt_install()
+{
+	# a list that cannot be refreshed need not keep the packages from us
+	"${root[@]}" apt-get -o DPkg::Lock::Timeout=600 update ||
+		echo "apt-get update failed, trying to install all the same"
+	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y \
+		-o DPkg::Lock::Timeout=600 install --no-install-recommends "$@"
+}
+
+# run_logged LOGFILE COMMAND ARGS: output goes to the file; a line every 20 s
+# says that it lives and where it is; when it fails, the reason is shown. A shell
+# function given as COMMAND runs without -e: chain its steps with &&.
+run_logged()
+{
+	local log=$1 status=0 beat
+	shift
+
+	mkdir -p "$(dirname "$log")"
+	: >"$log"
+	heartbeat "$log" "$$" &
+	beat=$!
+	# In the foreground: a job in the background would be deaf to Ctrl-C.
+	if "$@" </dev/null >>"$log" 2>&1; then status=0; else status=$?; fi
+	kill "$beat" 2>/dev/null || :
+	wait "$beat" 2>/dev/null || :
+
+	if [[ $status -ne 0 ]]; then
+		show_failure "$log"
+		say "failed with status $status: $1; the whole log: $log"
+	fi
+	return "$status"
+}
+
+heartbeat()
+{
+	local log=$1 parent=$2 last start=$SECONDS n=0
+
+	trap - EXIT INT TERM HUP
+	while sleep 1 >/dev/null 2>&1 && kill -0 "$parent" 2>/dev/null; do
+		(((n += 1) % 20 == 0)) || continue
+		last=$(tail -n 1 "$log" | tr -d '\000-\010\013-\037' | cut -c 1-100)
+		say "$((SECONDS - start)) s: $last"
+	done
+}
+
+# show_failure LOGFILE: the lines that look like a reason, else the last ones
+show_failure()
+{
+	local lines
+
+	lines=$(grep -n -E -A 4 '(^|[^a-z_-])(error|ERROR|Error|undefined reference|FAILED|No space left|fatal)[: ]' "$1" |
+		head -n 30) || :
+	[[ -n $lines ]] || lines=$(tail -n 20 "$1")
+	printf '%s\n' "$lines" >&2
+}
+
+# base_fields: the line of series/BASES for $BASE
+base_fields()
+{
+	local name known=()
+
+	while IFS=$'\t' read -r name BASE_KERNEL BASE_PACKAGE BASE_VERSION \
+			BASE_SHA256 BASE_SUITES; do
+		[[ -n $name && $name != \#* ]] || continue
+		[[ $name != "$BASE" ]] || return 0
+		known+=("$name")
+	done <"$TOP/series/BASES"
+	die "no base named '$BASE' in series/BASES; there are: ${known[*]}" 2
+}
+
+base_fields
+export BASE
+BUILD=$TOP/build/$BASE
+TREE=$BUILD/linux
+OBJ=$BUILD/obj
+[[ ${DEBUG:-0} != 1 ]] || OBJ=$BUILD/obj-debug
