@@ -178,6 +178,18 @@ base_fields()
 	die "no base named '$BASE' in series/BASES; there are: ${known[*]}" 2
 }
 
+# kernel_version DIR: the version of the source tree there, nothing if it is none
+kernel_version()
+{
+	[[ -r $1/Makefile ]] || return 0
+	awk -F ' *= *' '
+		$1 == "VERSION" { v = $2 }
+		$1 == "PATCHLEVEL" { v = v "." $2 }
+		$1 == "SUBLEVEL" { v = v "." $2 }
+		$1 == "EXTRAVERSION" { if (v ~ /\./) print v $2; exit }
+	' "$1/Makefile"
+}
+
 base_fields
 export BASE
 BUILD=$TOP/build/$BASE
