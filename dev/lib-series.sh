@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2153
 #
 # The series as data: reads and judges the manifest, and turns it into a small
 # git repository that holds only the files that the series touches: one commit
@@ -17,6 +17,11 @@ OWN_DIRS=(Documentation include kernel mm net samples tools)
 NEUTRAL_NAME=memcg-bpf
 NEUTRAL_MAIL=memcg-bpf@series.invalid	# a domain that never exists, RFC 2606
 SERIES_EPOCH=1793491200			# 2026-11-01, any date that never changes
+
+# Each option whose default a version of git or its user can change
+diff_options=(--diff-algorithm=myers --indent-heuristic --unified=3
+	--inter-hunk-context=0 --no-renames --no-ext-diff --no-textconv
+	--no-color --src-prefix=a/ --dst-prefix=b/)
 
 patches=()		# NN-slug, in order
 declare -A own_of	# NN-slug -> its own files, separated by spaces
@@ -319,6 +324,28 @@ build_repo()
 	done
 	sgit add -A -f .
 	commit_as <<<"own files in no patch"
+}
+
+# changed_in_tree: kernel files and own files in $TREE that are not what dev/tree
+# wrote, one a line; "new FILE" for sources that neither we nor the base have
+changed_in_tree()
+{
+	local file base
+	local -A written
+
+	base=$(sed 's/ [^ ]*$//' "$BUILD/tree.base")
+	blobs_of "$BUILD/written" HEAD written
+	# by ctime, which no tool that keeps times can set
+	find "$TREE" -type f -cnewer "$BUILD/tree.base" -printf '%P\n' | sort |
+	while read -r file; do
+		if [[ -n ${written[$file]:-} ]]; then
+			[[ $(blob_in "$TREE" "$file") == "${written[$file]}" ]] || echo "$file"
+		elif [[ -f $base/$file ]]; then
+			cmp -s "$base/$file" "$TREE/$file" || echo "$file"
+		elif [[ $file =~ (\.[chS]|\.rst|/Makefile|/Kconfig[^/]*)$ ]]; then
+			echo "new $file"
+		fi
+	done
 }
 
 # blobs_of REPO REVISION ARRAY: fill ARRAY with path -> "mode blob"

@@ -75,6 +75,11 @@ lock()
 	fi
 }
 
+unlock()
+{
+	exec {lock_fd}>&-
+}
+
 # need_packages PACKAGE[:COMMAND]...: install what is missing, after saying so.
 # Where there is no apt-get, the commands named are all that can be looked for.
 need_packages()
