@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * BPF policies for the memory controller: what a policy implements, and the
+ * gates by which the memory controller calls it.
+ *
+ * mm/bpf_memcg_ops.c makes struct memcg_bpf_ops loadable and attachable,
+ * mm/bpf_memcg_dispatch.c calls the policies, mm/bpf_memcg_delay.c serves the
+ * delays that they ask for. While no policy is attached to any cgroup each gate
+ * is a jump label that falls through; without CONFIG_BPF_MEMCG it is nothing.
+ */
+#ifndef _LINUX_BPF_MEMCG_H
+#define _LINUX_BPF_MEMCG_H
+
+#include <linux/bpf_cgroup_struct_ops.h>
+#include <linux/jump_label.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+
+struct mem_cgroup;
+
+/**
+ * enum bpf_memcg_protection - what below_low() and below_min() may answer
+ * @BPF_MEMCG_DEFAULT: no opinion: the kernel decides by memory.low or memory.min
+ * @BPF_MEMCG_PROTECT: spare this memcg, whatever its memory.low or memory.min
+ * @BPF_MEMCG_EXPOSE: do not spare it, whatever its memory.low or memory.min
+ */
+enum bpf_memcg_protection {
+	BPF_MEMCG_DEFAULT,
+	BPF_MEMCG_PROTECT,
+	BPF_MEMCG_EXPOSE,
+};
+
+/**
+ * struct memcg_bpf_ops - a policy for a cgroup and its descendants
+ *
+ * Every member is optional and none may sleep. All are called under RCU, with
+ * the policy itself and the memcg alive, in the context of whoever charges,
+ * uncharges or reclaims: task, softirq or hard interrupt, possibly with
+ * interrupts disabled. A policy that makes the kernel charge or uncharge is not
+ * called again for that from the same context. Such calls, and calls skipped
+ * because the context does not permit them (NMI, allocations that must not
+ * spin), count as recursion misses of the program that was not called.
+ */
+struct memcg_bpf_ops {
+	/**
+	 * @handle_cgroup_online: The policy governs @memcg from now on. Called
+	 * once for every memcg that is in the subtree when the policy is
+	 * attached, and for each one created later, before any other member is
+	 * called with that memcg.
+	 *
+	 * Context: process context, under cgroup_mutex.
+	 */
+	void (*handle_cgroup_online)(struct mem_cgroup *memcg);
+
+	/**
+	 * @handle_cgroup_offline: The policy does not govern @memcg any more:
+	 * it was detached, replaced or overridden there, or @memcg went
+	 * offline. Pairs with @handle_cgroup_online. No member is called with
+	 * @memcg afterwards, unless the policy comes to govern it again.
+	 *
+	 * Context: process context, no locks held.
+	 */
+	void (*handle_cgroup_offline)(struct mem_cgroup *memcg);
+
+	/**
+	 * @memcg_charged: @nr_pages pages were added to the charge of @memcg
+	 * itself, with which they count for all its ancestors. The memory
+	 * controller charges in batches (%MEMCG_CHARGE_BATCH), so this is
+	 * called when the counter moves and not for each page.
+	 *
+	 * Context: any but NMI; see above.
+	 *
+	 * Return: delay in milliseconds for the task that charged, 0 for none.
+	 * The task serves the sum of the delays of one kernel entry when it
+	 * returns to user space, at most %BPF_MEMCG_MAX_DELAY_MS of it. Of
+	 * several policies the largest delay counts. No effect in interrupts,
+	 * on kernel threads, reclaimers, exiting tasks and OOM victims.
+	 */
+	unsigned int (*memcg_charged)(struct mem_cgroup *memcg, unsigned int nr_pages);
+
+	/**
+	 * @memcg_uncharged: @nr_pages pages were taken off the charge of @memcg
+	 * itself. What was charged to a memcg that is offline by now is
+	 * reported with its nearest ancestor that is not.
+	 *
+	 * Context: any but NMI; see above.
+	 */
+	void (*memcg_uncharged)(struct mem_cgroup *memcg, unsigned int nr_pages);
+
+	/**
+	 * @below_low: Reclaim asks whether to spare @memcg as if it were below
+	 * its memory.low. @elow is its effective memory.low and @usage its
+	 * usage, both in pages. What only the policy protects is reclaimed
+	 * nevertheless when the alternative is an OOM kill.
+	 *
+	 * Context: reclaim, in process context or kswapd.
+	 *
+	 * Return: &enum bpf_memcg_protection; anything else counts as
+	 * %BPF_MEMCG_DEFAULT. Of several policies the one nearest the root that
+	 * has an answer decides.
+	 */
+	int (*below_low)(struct mem_cgroup *memcg, unsigned long elow, unsigned long usage);
+
+	/**
+	 * @below_min: The same for memory.min: @emin is the effective
+	 * memory.min of @memcg, in pages. Asked before @below_low.
+	 *
+	 * Context: reclaim, in process context or kswapd.
+	 *
+	 * Return: as for @below_low.
+	 */
+	int (*below_min)(struct mem_cgroup *memcg, unsigned long emin, unsigned long usage);
+
+	/**
+	 * @charge_over_limit: A charge of @nr_pages pages to @memcg hit the
+	 * limit of @over_limit, which is @memcg or an ancestor of it, and is
+	 * about to reclaim from it. @gfp is that of the allocation.
+	 *
+	 * Context: process context that may sleep (the policy may not).
+	 *
+	 * Return: the number of pages to reclaim, clamped to @nr_pages and the
+	 * size of a huge page; 0 for the default, which is @nr_pages. Of
+	 * several policies the largest number counts.
+	 */
+	unsigned int (*charge_over_limit)(struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
+					  gfp_t gfp, unsigned int nr_pages);
+};
+
+/* The most that one return to user space is delayed. */
+#define BPF_MEMCG_MAX_DELAY_MS	2000
+
+#ifdef CONFIG_BPF_MEMCG
+
+DECLARE_STATIC_KEY_FALSE(bpf_memcg_key);
+
+int bpf_memcg_css_online(struct mem_cgroup *memcg);
+void bpf_memcg_css_offline(struct mem_cgroup *memcg);
+void bpf_memcg_css_reset(struct mem_cgroup *memcg);
+
+void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp);
+void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages);
+bool __bpf_memcg_below_low(struct mem_cgroup *memcg, unsigned long elow, unsigned long usage);
+bool __bpf_memcg_below_min(struct mem_cgroup *memcg, unsigned long emin, unsigned long usage);
+void __bpf_memcg_protection(struct mem_cgroup *memcg, unsigned long *min, unsigned long *low,
+			    unsigned long usage);
+unsigned int __bpf_memcg_over_limit(struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
+				    gfp_t gfp, unsigned int nr_pages);
+void __bpf_memcg_serve_delay(void);
+
+static inline bool bpf_memcg_enabled(void)
+{
+	return static_branch_unlikely(&bpf_memcg_key);
+}
+
+/* The memory counter of @memcg, and of its ancestors, went up. */
+static inline void bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp)
+{
+	if (bpf_memcg_enabled())
+		__bpf_memcg_charged(memcg, nr_pages, gfp);
+}
+
+/* It went down. */
+static inline void bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	if (bpf_memcg_enabled())
+		__bpf_memcg_uncharged(memcg, nr_pages);
+}
+
+/* Is @memcg to be spared as long as there is something else to reclaim? */
+static inline bool bpf_memcg_below_low(struct mem_cgroup *memcg, unsigned long elow,
+				       unsigned long usage)
+{
+	if (bpf_memcg_enabled())
+		return __bpf_memcg_below_low(memcg, elow, usage);
+	return elow >= usage;
+}
+
+/* Is @memcg to be spared? */
+static inline bool bpf_memcg_below_min(struct mem_cgroup *memcg, unsigned long emin,
+				       unsigned long usage)
+{
+	if (bpf_memcg_enabled())
+		return __bpf_memcg_below_min(memcg, emin, usage);
+	return emin >= usage;
+}
+
+/* What of the protection of @memcg counts in the proportional scan? */
+static inline void bpf_memcg_protection(struct mem_cgroup *memcg, unsigned long *min,
+					unsigned long *low, unsigned long usage)
+{
+	if (bpf_memcg_enabled())
+		__bpf_memcg_protection(memcg, min, low, usage);
+}
+
+/* How much is to be reclaimed for a charge that hit a limit? */
+static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,
+						struct mem_cgroup *over_limit, gfp_t gfp,
+						unsigned int nr_pages)
+{
+	if (bpf_memcg_enabled())
+		return __bpf_memcg_over_limit(memcg, over_limit, gfp, nr_pages);
+	return nr_pages;
+}
+
+/* On the way to user space, without locks. */
+static inline void bpf_memcg_serve_delay(void)
+{
+	if (unlikely(current->bpf_memcg_delay_ms))
+		__bpf_memcg_serve_delay();
+}
+
+/* A new task owes no delay and is inside no policy. */
+static inline void bpf_memcg_fork(struct task_struct *child)
+{
+	child->bpf_memcg_active = 0;
+	child->bpf_memcg_delay_ms = 0;
+	child->bpf_memcg_delay_worst = 0;
+}
+
+#else /* CONFIG_BPF_MEMCG */
+
+static inline bool bpf_memcg_enabled(void)
+{
+	return false;
+}
+
+static inline int bpf_memcg_css_online(struct mem_cgroup *memcg)
+{
+	return 0;
+}
+
+static inline void bpf_memcg_css_offline(struct mem_cgroup *memcg)
+{
+}
+
+static inline void bpf_memcg_css_reset(struct mem_cgroup *memcg)
+{
+}
+
+static inline void bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp)
+{
+}
+
+static inline void bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+}
+
+static inline bool bpf_memcg_below_low(struct mem_cgroup *memcg, unsigned long elow,
+				       unsigned long usage)
+{
+	return elow >= usage;
+}
+
+static inline bool bpf_memcg_below_min(struct mem_cgroup *memcg, unsigned long emin,
+				       unsigned long usage)
+{
+	return emin >= usage;
+}
+
+static inline void bpf_memcg_protection(struct mem_cgroup *memcg, unsigned long *min,
+					unsigned long *low, unsigned long usage)
+{
+}
+
+static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,
+						struct mem_cgroup *over_limit, gfp_t gfp,
+						unsigned int nr_pages)
+{
+	return nr_pages;
+}
+
+static inline void bpf_memcg_serve_delay(void)
+{
+}
+
+static inline void bpf_memcg_fork(struct task_struct *child)
+{
+}
+
+#endif /* CONFIG_BPF_MEMCG */
+
+#endif /* _LINUX_BPF_MEMCG_H */

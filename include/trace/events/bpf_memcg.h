@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM bpf_memcg
+
+#if !defined(_TRACE_BPF_MEMCG_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_BPF_MEMCG_H
+
+#include <linux/tracepoint.h>
+
+/**
+ * bpf_memcg_delay - the current task was delayed on its way to user space
+ * @policy_cgid: the cgroup whose policy asked for it (for most of it at once,
+ *	where several charges did)
+ * @memcg_cgid: the cgroup that was charged then
+ * @asked_ms: the delay owed in milliseconds
+ * @served_ms: the time it took; less when the task was killed
+ */
+TRACE_EVENT(bpf_memcg_delay,
+
+	TP_PROTO(u64 policy_cgid, u64 memcg_cgid, unsigned int asked_ms, unsigned int served_ms),
+
+	TP_ARGS(policy_cgid, memcg_cgid, asked_ms, served_ms),
+
+	TP_STRUCT__entry(
+		__field(u64, policy_cgid)
+		__field(u64, memcg_cgid)
+		__field(unsigned int, asked_ms)
+		__field(unsigned int, served_ms)
+	),
+
+	TP_fast_assign(
+		__entry->policy_cgid = policy_cgid;
+		__entry->memcg_cgid = memcg_cgid;
+		__entry->asked_ms = asked_ms;
+		__entry->served_ms = served_ms;
+	),
+
+	TP_printk("policy_cgid=%llu memcg_cgid=%llu asked_ms=%u served_ms=%u",
+		  __entry->policy_cgid, __entry->memcg_cgid,
+		  __entry->asked_ms, __entry->served_ms)
+);
+
+#endif /* _TRACE_BPF_MEMCG_H */
+
+/* This part must be outside protection */
+#include <trace/define_trace.h>
