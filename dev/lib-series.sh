@@ -45,8 +45,10 @@ clean_git_environment()
 # bad WORDS: strict callers die of it, the tree only tells
 bad()
 {
-	[[ $series_mode == lenient ]] || die "$1"
-	say "note: $1"
+	case $series_mode in
+	strict)		die "$1" ;;
+	lenient)	say "note: $1" ;;
+	esac
 }
 
 # manifest FILE: "NN-slug file file ..." for each patch
@@ -143,8 +145,8 @@ check_edit()
 	done < <(git -C / apply --numstat -p "$(strip_level "$diff")" "$diff")
 }
 
-# read_series strict|lenient: fill the variables above, or die of a broken rule.
-# Lenient is for series in the making: no messages yet, files not listed yet.
+# read_series strict|lenient|quiet: fill the variables above, or die of a broken
+# rule. Lenient is for series in the making: no messages yet, files not listed yet.
 read_series()
 {
 	local line words patch file last='' other elsewhere=' ' made
@@ -191,10 +193,11 @@ read_series()
 		elsewhere+=$(manifest "$other" | cut -d ' ' -f 2- -s | tr '\n' ' ')' '
 	done
 	for file in $(list_own_files); do
-		[[ -z ${patch_of[$file]:-} && $elsewhere != *" $file "* ]] || continue
-		bad "$file is in no patch: list it in series/$BASE/series"
-		unlisted+=("$file")
+		[[ -n ${patch_of[$file]:-} || $elsewhere == *" $file "* ]] ||
+			unlisted+=("$file")
 	done
+	[[ ${#unlisted[@]} -eq 0 ]] ||
+		bad "in no patch, to be listed in series/$BASE/series: ${unlisted[*]}"
 
 	for patch in "${patches[@]}"; do
 		check_message "$patch"
@@ -208,6 +211,32 @@ read_series()
 		[[ " ${patches[*]} " == *" $patch "* ]] ||
 			die "${file#"$TOP/"} belongs to no patch in series/$BASE/series"
 	done
+}
+
+# copy_base DIR [COPY OPTION]: the whole base as DIR, complete or not at all
+copy_base()
+{
+	local base
+
+	base=$(readlink "$BUILD/base")
+	rm -rf "$1.new" "$1"
+	mkdir -p "$1.new"
+	if [[ -e $base/.git ]]; then
+		# a user's clone: its tracked files, without what was built there
+		(cd "$base" && git -c safe.directory="$base" ls-files -z |
+			tar -c --null --verbatim-files-from -T -) | tar -x -C "$1.new"
+	else
+		cp -a "${2:---reflink=auto}" "$base/." "$1.new"
+	fi || die "cannot copy $base to ${1#"$TOP/"}; is there room (2 GB)?"
+	[[ ! -e $1.new/.config && ! -d $1.new/include/config ]] ||
+		die "a kernel was built inside $base, which spoils builds elsewhere; run 'make mrproper' there, or give a clean tree"
+	mv -T "$1.new" "$1"
+}
+
+# base_identity: differs when another source is the base
+base_identity()
+{
+	printf '%s %s\n' "$(readlink "$BUILD/base")" "$(kernel_version "$BUILD/base")"
 }
 
 # add_stanza BASE_MAINTAINERS: print it with our stanza after the section that
@@ -250,6 +279,14 @@ commit_as()
 	GIT_COMMITTER_NAME=${SUBMITTER_NAME:-$NEUTRAL_NAME} GIT_COMMITTER_EMAIL=${SUBMITTER_MAIL:-$NEUTRAL_MAIL} \
 	GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date \
 		git -C "$repo" commit -q --allow-empty --no-verify --cleanup=verbatim -F -
+}
+
+# put_file FROM DIR PATH: replace it in one step, a shared copy stays as it is
+put_file()
+{
+	mkdir -p "$2/$(dirname "$3")"
+	cp "$1" "$2/$3.memcg-bpf-new"
+	mv -f "$2/$3.memcg-bpf-new" "$2/$3"
 }
 
 put_own_file()
