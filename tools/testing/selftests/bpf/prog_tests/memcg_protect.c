@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * below_low() and below_min(): who is reclaimed.
+ *
+ *	/p - /p/a	with as much clean page cache each
+ *	   - /p/b
+ *
+ * Every case reclaims from /p and looks at what /p/a and /p/b lost. All of it
+ * runs for both LRU implementations if the kernel has both, because each asks
+ * for protection in places of its own.
+ */
+#include <test_progs.h>
+#include <bpf/btf.h>
+#include "memcg_helpers.h"
+#include "memcg_protect.skel.h"
+
+#define SIZE		(16 * MEMCG_MB)		/* of each one's page cache */
+#define B_OFFSET	(24 * MEMCG_MB)		/* b's, out of a's readahead */
+#define LOOP_SIZE	(B_OFFSET + SIZE)
+#define SOME		"8M"
+#define SOME_PAGES	(8L * 256)
+#define FEW_PAGES	128L			/* noise: stocks, kernel memory */
+#define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
+
+#define DEFAULT		0
+#define PROTECT		1
+#define EXPOSE		2
+#define NONSENSE	7
+
+struct fixture {
+	struct memcg_protect *skel;
+	struct bpf_link *link;
+	int p, a, b;			/* cgroups */
+	__u64 id_a;
+	int loop;
+	long lost_a, lost_b;		/* pages, in the last reclaim_some() */
+};
+
+struct range {
+	int fd;
+	size_t offset, size;
+};
+
+static int read_range(void *arg)
+{
+	struct range *r = arg;
+
+	return memcg_read_cache(r->fd, r->offset, r->size);
+}
+
+static bool fill_both(struct fixture *f)
+{
+	struct range a = { f->loop, 0, SIZE }, b = { f->loop, B_OFFSET, SIZE };
+
+	return ASSERT_OK(ioctl(f->loop, BLKFLSBUF, 0), "drop caches") &&
+	       ASSERT_OK(memcg_run(f->a, read_range, &a), "fill a") &&
+	       ASSERT_OK(memcg_run(f->b, read_range, &b), "fill b");
+}
+
+/* Fill both, with @protection (a file) of @a and @b MiB, and reclaim SOME. */
+static bool reclaim_some(struct fixture *f, const char *protection, int a, int b)
+{
+	long usage_a, usage_b;
+
+	if (!fill_both(f))
+		return false;
+	memcg_write_long(f->a, protection, a * MEMCG_MB);
+	memcg_write_long(f->b, protection, b * MEMCG_MB);
+	usage_a = memcg_pages(f->a);
+	usage_b = memcg_pages(f->b);
+	/* fails if it cannot get as much; that is for the caller to see */
+	memcg_write(f->p, "memory.reclaim", SOME);
+	f->lost_a = usage_a - memcg_pages(f->a);
+	f->lost_b = usage_b - memcg_pages(f->b);
+	memcg_write_long(f->a, protection, 0);
+	memcg_write_long(f->b, protection, 0);
+	return true;
+}
+
+static void answer(struct fixture *f, int policy, int low, int min)
+{
+	f->skel->bss->answer_cgid[policy] = f->id_a;
+	f->skel->bss->answer_low[policy] = low;
+	f->skel->bss->answer_min[policy] = min;
+}
+
+#define ASSERT_SPARED(lost, name)	ASSERT_LE(lost, FEW_PAGES, name)
+#define ASSERT_RECLAIMED(lost, name)	ASSERT_GE(lost, SOME_PAGES * 3 / 4, name)
+
+/*
+ * Protected, a loses nothing though it has no memory.low or memory.min, and b
+ * pays for both. Catches: an answer that is not asked for or not heeded.
+ */
+static void test_protect(struct fixture *f)
+{
+	answer(f, 0, PROTECT, DEFAULT);
+	if (reclaim_some(f, "memory.low", 0, 0)) {
+		ASSERT_SPARED(f->lost_a, "a, by below_low");
+		ASSERT_RECLAIMED(f->lost_b, "b, by below_low");
+	}
+	ASSERT_GT(f->skel->bss->low_usage, SIZE / 4096 / 2, "usage");
+	ASSERT_EQ(f->skel->bss->low_elow, 0, "elow");
+
+	answer(f, 0, DEFAULT, PROTECT);
+	if (reclaim_some(f, "memory.min", 0, 0)) {
+		ASSERT_SPARED(f->lost_a, "a, by below_min");
+		ASSERT_RECLAIMED(f->lost_b, "b, by below_min");
+	}
+	ASSERT_GT(f->skel->bss->min_usage, SIZE / 4096 / 2, "usage");
+
+	/* and without the policy both are equals again */
+	bpf_link__destroy(f->link);
+	f->link = NULL;
+	if (reclaim_some(f, "memory.low", 0, 0))
+		ASSERT_GT(f->lost_a, FEW_PAGES, "a, by nobody");
+}
+
+/*
+ * Exposed, a pays though memory.low or memory.min covers all of both. Catches:
+ * policies that can add protection, but not withdraw it.
+ */
+static void test_expose(struct fixture *f)
+{
+	answer(f, 0, EXPOSE, DEFAULT);
+	if (reclaim_some(f, "memory.low", 64, 64)) {
+		ASSERT_RECLAIMED(f->lost_a, "a, below memory.low");
+		ASSERT_SPARED(f->lost_b, "b, below memory.low");
+	}
+	ASSERT_GT(f->skel->bss->low_elow, SIZE / 4096 / 2, "elow");
+
+	answer(f, 0, DEFAULT, EXPOSE);
+	if (reclaim_some(f, "memory.min", 64, 64)) {
+		ASSERT_RECLAIMED(f->lost_a, "a, below memory.min");
+		ASSERT_SPARED(f->lost_b, "b, below memory.min");
+	}
+	ASSERT_GT(f->skel->bss->min_emin, SIZE / 4096 / 2, "emin");
+}
+
+/*
+ * Above its protection a memcg is scanned in proportion to what is not covered.
+ * Exposed, it is scanned in full. Catches: the answer being heeded where reclaim
+ * skips a memcg and not where it sizes the scan.
+ */
+static void test_proportional(struct fixture *f)
+{
+	answer(f, 0, EXPOSE, DEFAULT);
+	if (reclaim_some(f, "memory.low", 15, 15))
+		ASSERT_GT(f->lost_a, 2 * f->lost_b, "a, by memory.low");
+	answer(f, 0, DEFAULT, EXPOSE);
+	if (reclaim_some(f, "memory.min", 15, 15))
+		ASSERT_GT(f->lost_a, 2 * f->lost_b, "a, by memory.min");
+}
+
+/* What is neither of the answers is none. */
+static void test_nonsense(struct fixture *f)
+{
+	answer(f, 0, NONSENSE, -1);
+	if (reclaim_some(f, "memory.low", 64, 0)) {
+		ASSERT_SPARED(f->lost_a, "a, covered");
+		ASSERT_RECLAIMED(f->lost_b, "b, not covered");
+	}
+	if (reclaim_some(f, "memory.low", 0, 64)) {
+		ASSERT_RECLAIMED(f->lost_a, "a, not covered");
+		ASSERT_SPARED(f->lost_b, "b, covered");
+	}
+	ASSERT_GT(f->skel->bss->calls, 0, "calls");
+}
+
+/*
+ * The policy nearest the root that has an answer decides. Catches: the last one
+ * deciding, or any one that protects.
+ */
+static void test_combination(struct fixture *f)
+{
+	struct bpf_link *lower;
+
+	lower = memcg_attach(f->skel->maps.b, f->a, BPF_F_ALLOW_MULTI);
+	if (!ASSERT_OK_PTR(lower, "attach b"))
+		return;
+
+	answer(f, 0, EXPOSE, DEFAULT);
+	answer(f, 1, PROTECT, DEFAULT);
+	if (reclaim_some(f, "memory.low", 0, 64)) {
+		ASSERT_RECLAIMED(f->lost_a, "a, exposed from above");
+		ASSERT_SPARED(f->lost_b, "b, covered");
+	}
+	answer(f, 0, PROTECT, DEFAULT);
+	answer(f, 1, EXPOSE, DEFAULT);
+	if (reclaim_some(f, "memory.low", 64, 0))
+		ASSERT_SPARED(f->lost_a, "a, protected from above");
+	answer(f, 0, NONSENSE, DEFAULT);
+	answer(f, 1, PROTECT, DEFAULT);
+	if (reclaim_some(f, "memory.low", 0, 0))
+		ASSERT_SPARED(f->lost_a, "a, protected by its own");
+	bpf_link__destroy(lower);
+}
+
+/*
+ * Reclaim in the whole system comes to its memcgs by another way, at least in
+ * the multi-gen LRU. There are others to reclaim from: see that a is spared, and
+ * that it no longer is without the policy.
+ */
+static void test_global(struct fixture *f)
+{
+	long usage_a, usage_b;
+	int root, i;
+
+	root = get_root_cgroup();
+	answer(f, 0, DEFAULT, PROTECT);
+	if (!fill_both(f))
+		goto out;
+	usage_a = memcg_pages(f->a);
+	usage_b = memcg_pages(f->b);
+	for (i = 0; i < 64 && usage_b - memcg_pages(f->b) < SOME_PAGES; i++)
+		memcg_write(root, "memory.reclaim", SOME);
+	ASSERT_GE(usage_b - memcg_pages(f->b), SOME_PAGES, "b");
+	ASSERT_SPARED(usage_a - memcg_pages(f->a), "a, protected");
+
+	answer(f, 0, DEFAULT, DEFAULT);
+	for (i = 0; i < 64 && usage_a - memcg_pages(f->a) < SOME_PAGES; i++)
+		memcg_write(root, "memory.reclaim", SOME);
+	ASSERT_GE(usage_a - memcg_pages(f->a), SOME_PAGES, "a, not protected");
+out:
+	close(root);
+}
+
+/*
+ * A policy that protects everybody must not end in an OOM kill: there is plenty
+ * to reclaim. Catches: the protection of a policy outliving the last attempt.
+ */
+static void test_everybody(struct fixture *f)
+{
+	struct range a = { f->loop, 0, LOOP_SIZE };
+	int i;
+
+	f->skel->bss->answer_cgid[0] = 0;
+	for (i = 0; i < 2; i++) {
+		f->skel->bss->answer_low[0] = i ? DEFAULT : PROTECT;
+		f->skel->bss->answer_min[0] = i ? PROTECT : DEFAULT;
+		f->skel->bss->calls = 0;
+		if (!fill_both(f))
+			return;
+		ASSERT_OK(memcg_write_long(f->p, "memory.max", SIZE), "memory.max");
+		ASSERT_OK(memcg_run(f->a, read_range, &a), "read more than fits");
+		ASSERT_GT(f->skel->bss->calls, 0, "calls");
+		ASSERT_EQ(memcg_read(f->p, "memory.events", "oom"), 0, "oom");
+		ASSERT_EQ(memcg_read(f->p, "memory.events", "oom_kill"), 0, "oom_kill");
+		ASSERT_OK(memcg_write(f->p, "memory.max", "max"), "memory.max");
+	}
+
+	/* memory.min of the administrator's is still as hard as ever */
+	if (reclaim_some(f, "memory.min", 64, 64)) {
+		ASSERT_SPARED(f->lost_a, "a, below memory.min");
+		ASSERT_SPARED(f->lost_b, "b, below memory.min");
+	}
+}
+
+/* A memcg is never protected from its own limit. */
+static void test_own_limit(struct fixture *f)
+{
+	struct range a = { f->loop, 0, SIZE };
+
+	answer(f, 0, PROTECT, PROTECT);
+	ASSERT_OK(memcg_write_long(f->a, "memory.max", SIZE / 2), "memory.max");
+	ASSERT_OK(memcg_run(f->a, read_range, &a), "read more than fits");
+	ASSERT_GT(memcg_read(f->a, "memory.events", "max"), 0, "max");
+	ASSERT_EQ(memcg_read(f->a, "memory.events", "oom"), 0, "oom");
+}
+
+static void run(const char *lru)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(struct fixture *f);
+	} tests[] = {
+		{ "protect", test_protect },
+		{ "expose", test_expose },
+		{ "proportional", test_proportional },
+		{ "nonsense", test_nonsense },
+		{ "combination", test_combination },
+		{ "global", test_global },
+		{ "everybody", test_everybody },
+		{ "own_limit", test_own_limit },
+	};
+	struct fixture f;
+	char name[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		snprintf(name, sizeof(name), "%s_%s", tests[i].name, lru);
+		if (!test__start_subtest(name))
+			continue;
+		f.loop = memcg_loop(LOOP_SIZE);
+		if (f.loop < 0) {
+			printf("no loop device: %s\n", strerror(errno));
+			test__skip();
+			continue;
+		}
+		f.p = -1;
+		f.a = -1;
+		f.b = -1;
+		f.link = NULL;
+		f.skel = memcg_protect__open_and_load();
+		if (ASSERT_OK_PTR(f.skel, "memcg_protect__open_and_load") &&
+		    ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment")) {
+			f.p = memcg_create("/p");
+			f.a = memcg_create("/p/a");
+			f.b = memcg_create("/p/b");
+			f.id_a = get_cgroup_id("/p/a");
+			f.link = memcg_attach(f.skel->maps.a, f.p, BPF_F_ALLOW_MULTI);
+			if (ASSERT_OK_PTR(f.link, "attach"))
+				tests[i].fn(&f);
+		}
+		bpf_link__destroy(f.link);
+		memcg_protect__destroy(f.skel);
+		if (f.b >= 0)
+			close(f.b);
+		if (f.a >= 0)
+			close(f.a);
+		if (f.p >= 0)
+			close(f.p);
+		close(f.loop);
+		cleanup_cgroup_environment();
+	}
+}
+
+/* Serial: the LRU is switched for the whole system. */
+void serial_test_memcg_protect(void)
+{
+	char before[16] = {};
+	int fd, n;
+
+	fd = open(LRU_GEN, O_RDWR);
+	n = fd < 0 ? -1 : read(fd, before, sizeof(before) - 1);
+	if (n <= 0) {
+		run("lru");
+		goto out;
+	}
+	if (ASSERT_EQ(pwrite(fd, "n", 1, 0), 1, "classic LRU"))
+		run("lru");
+	if (ASSERT_EQ(pwrite(fd, "y", 1, 0), 1, "multi-gen LRU"))
+		run("mglru");
+	ASSERT_EQ(pwrite(fd, before, n, 0), n, "restore");
+out:
+	if (fd >= 0)
+		close(fd);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A policy whose maps belong to the memcg it governs charges that memcg when it
+ * is called for a charge. It is not called for that again on the same task, and
+ * what it missed is counted. Catches: a missing guard against re-entry, which
+ * ends in a stack overflow or in the policy's own half-done state.
+ */
+#include <test_progs.h>
+#include <bpf/btf.h>
+#include "memcg_helpers.h"
+#include "memcg_reentry.skel.h"
+
+static __u64 misses(struct bpf_program *prog)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	if (!ASSERT_OK(bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len), "info"))
+		return 0;
+	return info.recursion_misses;
+}
+
+void test_memcg_reentry(void)
+{
+	struct memcg_reentry *skel = NULL;
+	struct bpf_link *link = NULL;
+	int fd;
+
+	if (!ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment"))
+		goto out;
+	fd = memcg_create("/a");
+	/* maps are charged to the cgroup in which they are created */
+	if (!ASSERT_OK_FD(fd, "/a") || !ASSERT_OK(memcg_join(fd), "join"))
+		goto out;
+	skel = memcg_reentry__open_and_load();
+	join_root_cgroup();
+	if (!ASSERT_OK_PTR(skel, "memcg_reentry__open_and_load"))
+		goto out_fd;
+
+	link = memcg_attach(skel->maps.policy, fd, 0);
+	if (!ASSERT_OK_PTR(link, "attach"))
+		goto out_fd;
+	ASSERT_OK(memcg_run(fd, memcg_churn, NULL), "child");
+	ASSERT_GT(skel->bss->calls, 100, "calls");
+	ASSERT_GT(skel->bss->allocated, 100, "allocations in the policy");
+	ASSERT_EQ(skel->bss->reentered, 0, "re-entered");
+	ASSERT_GT(misses(skel->progs.charged) + misses(skel->progs.uncharged), 0,
+		  "recursion_misses");
+out_fd:
+	bpf_link__destroy(link);
+	memcg_reentry__destroy(skel);
+	close(fd);
+out:
+	cleanup_cgroup_environment();
+}

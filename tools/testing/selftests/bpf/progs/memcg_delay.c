@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Two policies that ask for a delay at every charge, and who was delayed. */
+#include "memcg_common.h"
+
+__u32 delay_ms[2];	/* by policy: a, b */
+__u32 target;		/* the process whose charges and delays are counted */
+__u64 calls;		/* of policy a, for charges made by the target */
+__u64 remote_calls;	/* of policy a, for charges made by others */
+
+__u64 delays;		/* of the target */
+__u64 asked_ms;
+__u64 served_ms;
+__u64 max_served_ms;
+__u64 last_policy_cgid;
+__u64 last_memcg_cgid;
+__u64 other_delays;	/* of anybody else */
+
+SEC("struct_ops")
+unsigned int BPF_PROG(a_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	if (bpf_get_current_pid_tgid() >> 32 == target)
+		__sync_fetch_and_add(&calls, 1);
+	else
+		__sync_fetch_and_add(&remote_calls, 1);
+	return delay_ms[0];
+}
+
+SEC("struct_ops")
+unsigned int BPF_PROG(b_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	return delay_ms[1];
+}
+
+SEC(".struct_ops.link")
+struct memcg_bpf_ops a = { .memcg_charged = (void *)a_charged };
+
+SEC(".struct_ops.link")
+struct memcg_bpf_ops b = { .memcg_charged = (void *)b_charged };
+
+SEC("tracepoint/bpf_memcg/bpf_memcg_delay")
+int on_delay(struct trace_event_raw_bpf_memcg_delay *ctx)
+{
+	if (bpf_get_current_pid_tgid() >> 32 != target) {
+		__sync_fetch_and_add(&other_delays, 1);
+		return 0;
+	}
+	__sync_fetch_and_add(&asked_ms, ctx->asked_ms);
+	__sync_fetch_and_add(&served_ms, ctx->served_ms);
+	if (ctx->served_ms > max_served_ms)
+		max_served_ms = ctx->served_ms;
+	last_policy_cgid = ctx->policy_cgid;
+	last_memcg_cgid = ctx->memcg_cgid;
+	__sync_fetch_and_add(&delays, 1);
+	return 0;
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Two policies that answer what they are told to about one cgroup each. */
+#include "memcg_common.h"
+
+/* By policy: a, b. */
+__u64 answer_cgid[2];		/* about whom, 0: about everybody */
+int answer_low[2], answer_min[2];
+
+__u64 calls;			/* of policy a */
+__u64 low_elow, low_usage;	/* what policy a was asked about its cgroup */
+__u64 min_emin, min_usage;
+
+static __always_inline bool applies(int policy, struct mem_cgroup *memcg)
+{
+	return !answer_cgid[policy] || answer_cgid[policy] == memcg_id(memcg);
+}
+
+SEC("struct_ops")
+int BPF_PROG(a_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long usage)
+{
+	if (!applies(0, memcg))
+		return BPF_MEMCG_DEFAULT;
+	__sync_fetch_and_add(&calls, 1);
+	low_elow = elow;
+	low_usage = usage;
+	return answer_low[0];
+}
+
+SEC("struct_ops")
+int BPF_PROG(a_min, struct mem_cgroup *memcg, unsigned long emin, unsigned long usage)
+{
+	if (!applies(0, memcg))
+		return BPF_MEMCG_DEFAULT;
+	__sync_fetch_and_add(&calls, 1);
+	min_emin = emin;
+	min_usage = usage;
+	return answer_min[0];
+}
+
+SEC("struct_ops")
+int BPF_PROG(b_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long usage)
+{
+	return applies(1, memcg) ? answer_low[1] : BPF_MEMCG_DEFAULT;
+}
+
+SEC("struct_ops")
+int BPF_PROG(b_min, struct mem_cgroup *memcg, unsigned long emin, unsigned long usage)
+{
+	return applies(1, memcg) ? answer_min[1] : BPF_MEMCG_DEFAULT;
+}
+
+SEC(".struct_ops.link")
+struct memcg_bpf_ops a = {
+	.below_low = (void *)a_low,
+	.below_min = (void *)a_min,
+};
+
+SEC(".struct_ops.link")
+struct memcg_bpf_ops b = {
+	.below_low = (void *)b_low,
+	.below_min = (void *)b_min,
+};

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A policy that makes the kernel charge the memcg it is called for. */
+#include "memcg_common.h"
+
+#define SCRATCH	4096
+
+struct scratch {
+	char bytes[SCRATCH];
+};
+
+/* Allocated and freed at every call, at the expense of the map's own memcg. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct scratch);
+} storage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct scratch);
+} hash SEC(".maps");
+
+/* Who is in the policy; a task that is found here twice was called again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, __u32);
+} inside SEC(".maps");
+
+static struct scratch zeroes;
+__u64 next_key;
+__u64 calls, reentered, allocated;
+
+static __always_inline void work(void)
+{
+	__u64 task = bpf_get_current_pid_tgid(), key;
+	__u32 one = 1;
+
+	__sync_fetch_and_add(&calls, 1);
+	if (bpf_map_update_elem(&inside, &task, &one, BPF_NOEXIST)) {
+		__sync_fetch_and_add(&reentered, 1);
+		return;
+	}
+
+	if (bpf_task_storage_get(&storage, bpf_get_current_task_btf(), 0,
+				 BPF_LOCAL_STORAGE_GET_F_CREATE))
+		__sync_fetch_and_add(&allocated, 1);
+	key = __sync_fetch_and_add(&next_key, 1) % 4096;
+	if (!bpf_map_update_elem(&hash, &key, &zeroes, BPF_ANY))
+		__sync_fetch_and_add(&allocated, 1);
+	bpf_task_storage_delete(&storage, bpf_get_current_task_btf());
+
+	bpf_map_delete_elem(&inside, &task);
+}
+
+SEC("struct_ops")
+unsigned int BPF_PROG(charged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	work();
+	return 0;
+}
+
+SEC("struct_ops")
+void BPF_PROG(uncharged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	work();
+}
+
+SEC(".struct_ops.link")
+struct memcg_bpf_ops policy = {
+	.memcg_charged = (void *)charged,
+	.memcg_uncharged = (void *)uncharged,
+};
