@@ -209,7 +209,7 @@ read_series()
 		[[ -e $file ]] || continue
 		patch=$(basename "$file" .diff)
 		[[ " ${patches[*]} " == *" $patch "* ]] ||
-			die "${file#"$TOP/"} belongs to no patch in series/$BASE/series"
+			bad "${file#"$TOP/"} belongs to no patch in series/$BASE/series"
 	done
 }
 
