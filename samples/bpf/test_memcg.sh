@@ -1,0 +1,277 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Check the sample memcg: `test_memcg.sh PATH-OF-MEMCG`, as root, on a kernel
+# with CONFIG_BPF_MEMCG. One line per check, `ok N - text` or `not ok N - text`;
+# exit status 1 when one failed, 77 when the kernel lacks the policies.
+
+set -u
+
+memcg=${1:?give the path of the built sample}
+# Something to fill the page cache with
+big=${2:-$(dirname "$memcg")/../obj/vmlinux}
+root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
+top=$root/test_memcg.$$
+dir=$(mktemp -d)
+n=0 failed=0 pid=
+
+cleanup()
+{
+	[[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null
+	rmdir "$top"/*/ "$top" 2>/dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# check TEXT COMMAND...: one result
+check()
+{
+	local text=$1
+	shift
+
+	n=$((n + 1))
+	if "$@"; then
+		echo "ok $n - $text"
+	else
+		echo "not ok $n - $text"
+		sed 's/^/# /' "$dir/err" "$dir/log" 2>/dev/null | tail -n 12
+		failed=$((failed + 1))
+	fi
+}
+
+# refused STATUS WORDS OPTION...: ends with STATUS and one line that has WORDS
+refused()
+{
+	local status=$1 words=$2
+	shift 2
+
+	timeout 20 "$memcg" "$@" >"$dir/log" 2>"$dir/err"
+	[[ $? -eq $status && $(wc -l <"$dir/err") -eq 1 ]] && grep -q -- "$words" "$dir/err"
+}
+
+helps()
+{
+	"$memcg" --help >"$dir/log" 2>"$dir/err" && grep -q -- --high "$dir/log"
+}
+
+# fresh: two empty cgroups, and nothing cached that others would have paid for
+fresh()
+{
+	echo 1 >/proc/sys/vm/drop_caches
+	rmdir "$top"/*/ 2>/dev/null
+	mkdir -p "$top/high" "$top/low"
+}
+
+# begin OPTION...: start the sample, return when it decides
+begin()
+{
+	local i
+
+	: >"$dir/log"
+	"$memcg" --high "$top/high" --low "$top/low" --interval 50 --json "$dir/json" "$@" \
+		>"$dir/log" 2>"$dir/err" &
+	pid=$!
+	for ((i = 0; i < 200; i++)); do
+		[[ ! -s $dir/log ]] || return 0
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	return 1
+}
+
+# ended STATUS: it ends by itself within 20 s, so
+ended()
+{
+	local i status
+
+	for ((i = 0; i < 200; i++)); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -KILL "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	status=$?
+	pid=
+	[[ $status -eq $1 ]]
+}
+
+# logged PATTERN: appears in the log within 20 s
+logged()
+{
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		! grep -q -- "$1" "$dir/log" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# counter NAME: from the JSON
+counter()
+{
+	sed -n "s/.*\"$1\": \"\{0,1\}\([a-z0-9]*\).*/\1/p" "$dir/json"
+}
+
+# inside CGROUP COMMAND...
+inside()
+{
+	local to=$top/$1
+	shift
+
+	(echo "$BASHPID" >"$to/cgroup.procs" && exec "$@")
+}
+
+# fault CGROUP MIB: that much anonymous memory, touched
+fault()
+{
+	inside "$1" dd if=/dev/zero of=/dev/null bs="$2M" count=1 status=none
+}
+
+# cache CGROUP MIB SKIP: that much page cache
+cache()
+{
+	inside "$1" dd if="$big" of=/dev/null bs=1M count="$2" skip="$3" status=none
+}
+
+stops_on()
+{
+	begin && kill -s "$1" "$pid" && ended 0 && grep -q '^detached' "$dir/log" &&
+		[[ $(counter ended) == signal && $(counter online_calls) -ge 2 &&
+		   $(counter online_calls) -eq $(counter offline_calls) ]]
+}
+
+lasts()
+{
+	begin --duration 1 && ended 0 && [[ $(counter ended) == duration ]]
+}
+
+stops_with_rmdir()
+{
+	fresh && begin && rmdir "$top/$1" && ended 0 && grep -q "$top/$1 is gone" "$dir/log"
+}
+
+stops_with_controller()
+{
+	fresh && begin && echo -memory >"$top/cgroup.subtree_control" && ended 0 &&
+		grep -q "is gone, or its memory controller is" "$dir/log"
+}
+
+sees_activity()
+{
+	begin --hold 300 --threshold 1000 && logged 'idle, expose' &&
+		fault high 32 && logged '>= 1000, idle for .*: active, protect' &&
+		kill -INT "$pid" && ended 0 && [[ $(counter switches) -ge 2 ]]
+}
+
+sees_stalls()
+{
+	begin --hold 0 --trigger psi && logged 'stalled us .*idle, expose' &&
+		kill -INT "$pid" && ended 0 && [[ $(counter trigger) == psi ]]
+}
+
+delays()
+{
+	local start took
+
+	begin --hold 60000 --delay 200 || return
+	start=${EPOCHREALTIME/./}
+	fault low 16
+	took=$((${EPOCHREALTIME/./} - start))
+	kill -INT "$pid" && ended 0 && [[ $(counter delays) -gt 0 && $took -ge 200000 ]]
+}
+
+# keeps none|OPTION...: kept is what an idle high with memory.low keeps next to
+# low, without the sample or with it
+keeps()
+{
+	echo max >"$top/memory.max"
+	fresh
+	echo 100M >"$top/high/memory.low"
+	echo 128M >"$top/memory.max"
+	cache high 64 0
+	if [[ $1 != none ]]; then
+		begin --hold 0 "$@" && logged 'idle' || return
+	fi
+	cache low 110 100
+	kept=$(($(<"$top/high/memory.current") >> 20))
+	[[ $1 == none ]] || { kill -INT "$pid" && ended 0; }
+}
+
+exposes()
+{
+	local kept status
+
+	keeps none && [[ $kept -ge 50 ]] && keeps --interval 50 && [[ $kept -lt 40 ]] &&
+		[[ $(counter answered_expose) -gt 0 ]] &&
+		keeps --no-expose && [[ $kept -ge 50 ]]
+	status=$?
+	echo max >"$top/memory.max"
+	return $status
+}
+
+protects()
+{
+	local kept
+
+	fresh
+	echo 128M >"$top/memory.max"
+	cache high 64 0
+	begin --hold 60000 && logged active || return
+	cache low 110 100
+	kept=$(($(<"$top/high/memory.current") >> 20))
+	echo max >"$top/memory.max"
+	kill -INT "$pid" && ended 0 && [[ $kept -ge 50 && $(counter answered_protect) -gt 0 ]]
+}
+
+leaves_nothing()
+{
+	begin && kill -KILL "$pid" && ! ended 0 && stops_on INT
+}
+
+if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
+	status=$?
+	sed 's/^/# /' "$dir/log" "$dir/err"
+	echo "# this kernel lacks what the sample needs"
+	exit "$status"
+fi
+echo +memory >"$root/cgroup.subtree_control"
+mkdir "$top" && echo +memory >"$top/cgroup.subtree_control" || exit 1
+fresh
+
+check "--probe finds the policies" grep -q 'yes *memory cgroup policies' "$dir/log"
+check "--help ends well" helps
+two=(--high "$top/high" --low "$top/low")
+check "a path is missing" refused 2 '--low is missing' --high "$top/high"
+check "no such directory" refused 2 'No such file' --high "$top/none" --low "$top/low"
+check "a file, not a directory" refused 2 'Not a directory' --high "$top/high/memory.low" --low "$top/low"
+check "not a cgroup" refused 2 'not a cgroup v2' --high /tmp --low "$top/low"
+check "the root cgroup" refused 2 'root cgroup' --high "$root" --low "$top/low"
+mkdir "$top/high/sub"
+check "memory not enabled there" refused 2 'not enabled' --high "$top/high/sub" --low "$top/low"
+rmdir "$top/high/sub"
+check "both the same" refused 2 'same cgroup' --high "$top/high" --low "$top/low/../high"
+check "low below high" refused 2 'above the other' --high "$top" --low "$top/low"
+check "high below low" refused 2 'above the other' --high "$top/high" --low "$top"
+check "not a number" refused 2 'whole number' "${two[@]}" --threshold 12x
+check "negative" refused 2 'whole number' "${two[@]}" --interval -1
+check "out of range" refused 2 'from 0 to 2000' "${two[@]}" --delay 2001
+check "unknown trigger" refused 2 'give faults or psi' "${two[@]}" --trigger cpu
+check "unknown option" refused 2 'unrecognized' "${two[@]}" --hihg
+check "JSON to nowhere" refused 2 'No such file' "${two[@]}" --json "$dir/no/file"
+check "SIGINT detaches" stops_on INT
+check "SIGTERM detaches" stops_on TERM
+check "--duration ends it" lasts
+check "activity is seen, and idleness" sees_activity
+check "so are stalls" sees_stalls
+check "charges of low are delayed" delays
+check "an idle high is exposed, static memory.low or not" exposes
+check "an active high is protected without memory.low" protects
+check "killed, it leaves nothing" leaves_nothing
+check "removal of low ends it" stops_with_rmdir low
+check "removal of high ends it" stops_with_rmdir high
+check "so does losing the memory controller" stops_with_controller
+
+echo "1..$n"
+[[ $failed -eq 0 ]]
