@@ -220,6 +220,7 @@ copy_base()
 
 	base=$(readlink "$BUILD/base")
 	rm -rf "$1.new" "$1"
+	at_exit rm -rf -- "$1.new"
 	mkdir -p "$1.new"
 	if [[ -e $base/.git ]]; then
 		# a user's clone: its tracked files, without what was built there
