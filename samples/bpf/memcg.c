@@ -705,7 +705,12 @@ int main(int argc, char **argv)
 	if (probe)
 		return probe_kernel(true);
 
-	/* From here on a signal waits until it can be answered properly */
+	/*
+	 * From here on a signal waits until it can be answered properly. Shells
+	 * have what they start in the background ignore SIGINT; this shall not.
+	 */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

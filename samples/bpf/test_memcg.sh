@@ -194,7 +194,7 @@ keeps()
 	if [[ $1 != none ]]; then
 		begin --hold 0 "$@" && logged 'idle' || return
 	fi
-	cache low 110 100
+	cache low 150 70
 	kept=$(($(<"$top/high/memory.current") >> 20))
 	[[ $1 == none ]] || { kill -INT "$pid" && ended 0; }
 }
@@ -203,7 +203,7 @@ exposes()
 {
 	local kept status
 
-	keeps none && [[ $kept -ge 50 ]] && keeps --interval 50 && [[ $kept -lt 40 ]] &&
+	keeps none && [[ $kept -ge 50 ]] && keeps --interval 50 && [[ $kept -lt 50 ]] &&
 		[[ $(counter answered_expose) -gt 0 ]] &&
 		keeps --no-expose && [[ $kept -ge 50 ]]
 	status=$?
@@ -219,7 +219,7 @@ protects()
 	echo 128M >"$top/memory.max"
 	cache high 64 0
 	begin --hold 60000 && logged active || return
-	cache low 110 100
+	cache low 150 70
 	kept=$(($(<"$top/high/memory.current") >> 20))
 	echo max >"$top/memory.max"
 	kill -INT "$pid" && ended 0 && [[ $kept -ge 50 && $(counter answered_protect) -gt 0 ]]
