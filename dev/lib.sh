@@ -14,6 +14,10 @@
 
 set -euo pipefail
 
+# The makes we call are no sub-makes of ours: the kernel's selftests, for one,
+# find their output directory only at the top level, and copy / without it.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 BASE=${BASE:-7.3}
 CACHE=${MEMCG_BPF_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/memcg-bpf}
