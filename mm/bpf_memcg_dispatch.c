@@ -296,6 +296,7 @@ unsigned int __bpf_memcg_over_limit(struct mem_cgroup *memcg, struct mem_cgroup 
 		return nr_pages;
 	}
 
+	living_policies(&over_limit);
 	array = living_policies(&memcg);
 	for (i = 0; array && i < array->cnt; i++) {
 		const struct memcg_bpf_ops *ops = array->items[i].ops;
