@@ -550,6 +550,9 @@ int bpf_cgroup_ops_link_create(struct bpf_map *map, const union bpf_attr *attr)
 		return -EINVAL;
 
 	cgrp = cgroup_get_from_fd(attr->link_create.target_fd);
+	/* The directory is still open, but the cgroup is gone. */
+	if (cgrp == ERR_PTR(-ENOENT))
+		return -ENODEV;
 	if (IS_ERR(cgrp))
 		return PTR_ERR(cgrp);
 
