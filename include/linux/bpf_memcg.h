@@ -6,7 +6,7 @@
  * mm/bpf_memcg_ops.c makes struct memcg_bpf_ops loadable and attachable,
  * mm/bpf_memcg_dispatch.c calls the policies, mm/bpf_memcg_delay.c serves the
  * delays that they ask for. While no policy is attached to any cgroup each gate
- * is a jump label that falls through; without CONFIG_BPF_MEMCG it is nothing.
+ * is a jump label that is not taken; without CONFIG_BPF_MEMCG it is nothing.
  */
 #ifndef _LINUX_BPF_MEMCG_H
 #define _LINUX_BPF_MEMCG_H

@@ -556,7 +556,7 @@ int bpf_cgroup_ops_link_create(struct bpf_map *map, const union bpf_attr *attr)
 	if (IS_ERR(cgrp))
 		return PTR_ERR(cgrp);
 
-	link = kzalloc(sizeof(*link), GFP_USER);
+	link = kzalloc_obj(*link, GFP_USER);
 	if (!link) {
 		err = -ENOMEM;
 		goto out_put;
