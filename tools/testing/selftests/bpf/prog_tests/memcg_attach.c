@@ -159,6 +159,8 @@ static void test_raw(struct fixture *f)
 	union bpf_attr good = {}, attr;
 	int zero, fd;
 
+	/* a map has its value from when it is first attached */
+	ASSERT_EQ(memcg_attach_errno(f->skel->maps.a, f->fd[P], NONE), 0, "by libbpf");
 	good.link_create.map_fd = bpf_map__fd(f->skel->maps.a);
 	good.link_create.target_fd = f->fd[P];
 	good.link_create.attach_type = BPF_STRUCT_OPS;
@@ -172,12 +174,16 @@ static void test_raw(struct fixture *f)
 	ASSERT_EQ(raw_link_create(&attr, all), EINVAL, "attach flag without a cgroup");
 
 	attr = good;
+	attr.link_create.cgroup.relative_fd = f->fd[PA];
+	ASSERT_EQ(raw_link_create(&attr, all), EINVAL, "relative_fd");
+
+	attr = good;
 	attr.link_create.attach_type = BPF_CGROUP_INET_INGRESS;
 	ASSERT_EQ(raw_link_create(&attr, all), EINVAL, "attach type");
 
 	attr = good;
 	attr.link_create.map_fd = f->fd[P];
-	ASSERT_EQ(raw_link_create(&attr, all), EBADF, "map_fd is no map");
+	ASSERT_EQ(raw_link_create(&attr, all), EINVAL, "map_fd is no map");
 	attr.link_create.map_fd = bpf_map__fd(f->skel->maps.bss);
 	ASSERT_EQ(raw_link_create(&attr, all), EINVAL, "map_fd is no struct_ops");
 
@@ -319,7 +325,7 @@ static void test_two_levels(struct fixture *f)
 {
 	__u32 flags[] = { OVERRIDE, MULTI };
 	struct bpf_link *upper, *lower;
-	int i;
+	int i, j;
 
 	for (i = 0; i < 4; i++) {
 		upper = memcg_attach(f->skel->maps.a, f->fd[P], flags[i / 2]);
@@ -344,6 +350,9 @@ next:
 		bpf_link__destroy(upper);
 		bpf_link__destroy(lower);
 		ASSERT_EQ(told(f, PAC), 0, "both gone");
+		for (j = 0; j < NR_CGROUPS; j++)
+			ASSERT_EQ(memcg_book(f->skel->bss->a_books, f->id[j])->online,
+				  memcg_book(f->skel->bss->a_books, f->id[j])->offline, paths[j]);
 	}
 	ASSERT_EQ(memcg_books_late(f->skel->bss->a_books), 0, "calls after offline");
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A policy that makes the kernel charge the memcg it is called for. */
 #include "memcg_common.h"
+#include "bpf_experimental.h"
 
+#define EEXIST	17
 #define SCRATCH	4096
 
 struct scratch {
@@ -24,7 +26,10 @@ struct {
 	__type(value, struct scratch);
 } hash SEC(".maps");
 
-/* Who is in the policy; a task that is found here twice was called again. */
+/*
+ * Who is in the policy: a task and, as an interrupt on top of it is somebody
+ * else, the interrupt level. Found here twice, it was called again.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 64);
@@ -38,11 +43,12 @@ __u64 calls, reentered, allocated;
 
 static __always_inline void work(void)
 {
-	__u64 task = bpf_get_current_pid_tgid(), key;
+	__u64 who = bpf_get_current_task() + 2 * !!bpf_in_hardirq() + !!bpf_in_serving_softirq();
 	__u32 one = 1;
+	__u64 key;
 
 	__sync_fetch_and_add(&calls, 1);
-	if (bpf_map_update_elem(&inside, &task, &one, BPF_NOEXIST)) {
+	if (bpf_map_update_elem(&inside, &who, &one, BPF_NOEXIST) == -EEXIST) {
 		__sync_fetch_and_add(&reentered, 1);
 		return;
 	}
@@ -55,7 +61,7 @@ static __always_inline void work(void)
 		__sync_fetch_and_add(&allocated, 1);
 	bpf_task_storage_delete(&storage, bpf_get_current_task_btf());
 
-	bpf_map_delete_elem(&inside, &task);
+	bpf_map_delete_elem(&inside, &who);
 }
 
 SEC("struct_ops")
