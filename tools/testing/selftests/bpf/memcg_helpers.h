@@ -116,7 +116,9 @@ static inline int memcg_create(const char *path)
 	char parent[PATH_MAX];
 
 	snprintf(parent, sizeof(parent), "%s", path);
-	if (enable_controllers(dirname(parent), "memory"))
+	dirname(parent);
+	/* EBUSY while a task that was reaped is still on its way out of it */
+	if (!memcg_wait(!enable_controllers(parent, "memory")))
 		return -1;
 	return create_and_get_cgroup(path);
 }
