@@ -410,4 +410,5 @@ blob_in()
 	printf '%s %s\n' "$mode" "$(git hash-object --no-filters "$1/$2")"
 }
 
+need_packages git:git
 clean_git_environment
