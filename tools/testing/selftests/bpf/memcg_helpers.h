@@ -260,7 +260,7 @@ static inline int memcg_churn(void *unused)
 	void *p;
 	int i;
 
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 100; i++) {
 		p = memcg_populate(MEMCG_MB);
 		if (p == MAP_FAILED)
 			return 1;

@@ -11,8 +11,8 @@
 #include "memcg_helpers.h"
 #include "memcg_over_limit.skel.h"
 
-#define LIMIT		(16 * MEMCG_MB)
-#define SIZE		(48 * MEMCG_MB)
+#define LIMIT		(8 * MEMCG_MB)
+#define SIZE		(32 * MEMCG_MB)
 #define HUGE_PAGES	(2 * MEMCG_MB / 4096)
 
 static int loop;

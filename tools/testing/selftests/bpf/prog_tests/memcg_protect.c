@@ -14,11 +14,11 @@
 #include "memcg_helpers.h"
 #include "memcg_protect.skel.h"
 
-#define SIZE		(16 * MEMCG_MB)		/* of each one's page cache */
-#define B_OFFSET	(24 * MEMCG_MB)		/* b's, out of a's readahead */
+#define SIZE		(8 * MEMCG_MB)		/* of each one's page cache */
+#define B_OFFSET	(12 * MEMCG_MB)		/* b's, out of a's readahead */
 #define LOOP_SIZE	(B_OFFSET + SIZE)
-#define SOME		"8M"
-#define SOME_PAGES	(8L * 256)
+#define SOME		"4M"
+#define SOME_PAGES	(4L * 256)
 #define FEW_PAGES	128L			/* noise: stocks, kernel memory */
 #define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
 
@@ -144,10 +144,10 @@ static void test_expose(struct fixture *f)
 static void test_proportional(struct fixture *f)
 {
 	answer(f, 0, EXPOSE, DEFAULT);
-	if (reclaim_some(f, "memory.low", 15, 15))
+	if (reclaim_some(f, "memory.low", 7, 7))
 		ASSERT_GT(f->lost_a, 2 * f->lost_b, "a, by memory.low");
 	answer(f, 0, DEFAULT, EXPOSE);
-	if (reclaim_some(f, "memory.min", 15, 15))
+	if (reclaim_some(f, "memory.min", 7, 7))
 		ASSERT_GT(f->lost_a, 2 * f->lost_b, "a, by memory.min");
 }
 
