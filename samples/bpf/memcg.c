@@ -54,7 +54,10 @@
 #define NSEC_PER_SEC	1000000000ULL
 
 #define HOLD_MAX	16	/* how much longer than asked --hold may get */
-#define STALE_INTERVALS	10	/* a decision this old no longer counts */
+
+/* A decision this old no longer counts: so many intervals, and so long at least */
+#define STALE_INTERVALS	10
+#define STALE_MS	5000
 
 /* enum bpf_memcg_protection, which only the kernel's type information has */
 enum decision { LEAVE, PROTECT, EXPOSE };
@@ -426,7 +429,9 @@ static int load(void)
 
 	skel->rodata->high_id = high.id;
 	skel->rodata->delay_ms = delay_ms;
-	skel->rodata->stale_ns = STALE_INTERVALS * interval_ms * NSEC_PER_MSEC;
+	skel->rodata->stale_ns = NSEC_PER_MSEC *
+		(STALE_INTERVALS * interval_ms < STALE_MS ? STALE_MS :
+		 STALE_INTERVALS * interval_ms);
 
 	/* What is not asked for shall not cost anything */
 	if (!steer_min)
