@@ -89,7 +89,9 @@ static int told(struct fixture *f, int cgroup)
 /*
  * Every refusal, each with its own errno. Catches: an ancestor's memcg taken
  * where the controller is off (governing all of its siblings too), flags or a
- * cgroup accepted and ignored, a dying cgroup taken as alive.
+ * cgroup accepted and ignored, a dying cgroup taken as alive. Fails if
+ * target_css() takes what cgroup_e_css() finds, or without the check of flags
+ * in bpf_cgroup_ops_link_create().
  */
 static void test_refusals(struct fixture *f)
 {
@@ -151,7 +153,10 @@ static int raw_link_create(union bpf_attr *attr, size_t size)
 	return 0;
 }
 
-/* What libbpf would never send. Catches: fields that are not looked at. */
+/*
+ * What libbpf would never send. Catches: fields that are not looked at. Fails
+ * without the checks at the beginning of bpf_cgroup_ops_link_create().
+ */
 static void test_raw(struct fixture *f)
 {
 	const size_t all = offsetofend(union bpf_attr, link_create.cgroup.expected_revision);
@@ -211,7 +216,8 @@ static void test_raw(struct fixture *f)
 
 /*
  * The flags between two attachments: at the same cgroup, below and above.
- * Catches: any of them taken for another.
+ * Catches: any of them taken for another. Fails without any one of the three
+ * checks in hierarchy_allows().
  */
 static void test_flags(struct fixture *f)
 {
@@ -256,7 +262,8 @@ static void test_flags(struct fixture *f)
 /*
  * Three levels: who is told where, attached from the top and from below, and
  * what is restored when the middle goes. Catches: effective arrays computed
- * from the parent alone, or not recomputed for descendants.
+ * from the parent alone, or not recomputed for descendants. Fails if
+ * array_compute() looks at the css alone, or recompute() at no descendant.
  */
 static void test_chain(struct fixture *f)
 {
@@ -319,7 +326,8 @@ next:
 
 /*
  * One map at two levels: detaching one link leaves the other's subtree alone.
- * Catches: an attachment found again by its ops instead of by its link.
+ * Catches: an attachment found again by its ops instead of by its link. Fails
+ * if array_has() compares the ops alone.
  */
 static void test_two_levels(struct fixture *f)
 {
@@ -359,7 +367,8 @@ next:
 
 /*
  * A cgroup made after the attachment is governed before its first charge: the
- * policy knows of every page. Catches: inheriting too late or not at all.
+ * policy knows of every page. Catches: inheriting too late or not at all. Fails
+ * without array_compute() in bpf_cgroup_ops_css_online().
  */
 static void test_inherit(struct fixture *f)
 {
@@ -405,8 +414,8 @@ out:
 }
 
 /*
- * A failed attach changes nothing for those that are there. Catches: undoing
- * by clearing.
+ * A failed attach changes nothing for those that are there. Catches: undoing by
+ * clearing. Fails if link_attach() detaches anything after an error.
  */
 static void test_failed(struct fixture *f)
 {
@@ -431,7 +440,8 @@ static void test_failed(struct fixture *f)
 
 /*
  * Other struct_ops types know no cgroups and no flags. Catches: flags that are
- * silently accepted and mean nothing.
+ * silently accepted and mean nothing. Fails without the check of flags in
+ * bpf_struct_ops_link_create().
  */
 static void test_other_types(struct fixture *f)
 {
@@ -464,6 +474,8 @@ static void test_other_types(struct fixture *f)
  * Replacing the policy of a link while memory is charged: each page is told to
  * one of the two, so that their books balance together. Catches: a moment
  * without a policy, or with both; an expected old map that is not compared.
+ * Fails if bpf_cgroup_ops_link_update() detaches before it attaches, or does
+ * not compare expected_old_map.
  */
 static void test_update(struct fixture *f)
 {
@@ -526,7 +538,10 @@ out:
 		  memcg_book(bss->b_books, f->id[PX])->offline, "b pairs");
 }
 
-/* Policies in one cgroup have a limit, and reaching it harms none of them. */
+/*
+ * Policies in one cgroup have a limit, and reaching it harms none of them.
+ * Fails without BPF_CGROUP_OPS_MAX_LINKS.
+ */
 static void test_many(struct fixture *f)
 {
 	struct bpf_link *link[80] = {};

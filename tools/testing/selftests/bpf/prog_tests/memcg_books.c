@@ -6,11 +6,14 @@
  *
  *	/p - /p/a	(where memory is used)
  *
- * Policy a is attached to /p, b to /p/a, when there is memory in use already: both
- * the sum over a subtree and a single memcg are looked at, once while the memory
- * is in use and once when it was freed. Catches: any place in mm/memcontrol.c
- * that moves the memory counter and does not tell: a batched, an exact and a
- * forced charge, a drained per-CPU stock, a batch of freed folios.
+ * Policy a is attached to /p, b to /p/a, when there is memory in use already:
+ * both the sum over a subtree and a single memcg are looked at, once while the
+ * memory is in use and once when it was freed. Catches: any place in
+ * mm/memcontrol.c that moves the memory counter and does not tell: a batched,
+ * an exact and a forced charge, a drained per-CPU stock, a batch of freed
+ * folios. Fails without any of the calls of bpf_memcg_charged() and
+ * bpf_memcg_uncharged() there but that for a replaced folio; with nr_pages in
+ * place of batch; if living_policies() stops at dead memcgs.
  */
 #include <test_progs.h>
 #include <bpf/btf.h>

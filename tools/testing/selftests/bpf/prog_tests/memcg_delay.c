@@ -71,6 +71,7 @@ static int charge_too_much_each(void *arg)
 /*
  * Many charges in one system call: their delays add up, and are served in one
  * go. Catches: sleeping at each charge, where locks are held; delays forgotten.
+ * Fails if bpf_memcg_add_delay() sleeps, or does not add.
  */
 static void test_once(struct fixture *f)
 {
@@ -90,7 +91,8 @@ static void test_once(struct fixture *f)
 /*
  * No more than CAP_MS per return to user space, and PSI knows. Catches: the cap
  * per charge instead of per return, so that one call sleeps for minutes; time
- * that nobody can see was lost.
+ * that nobody can see was lost. Fails without BPF_MEMCG_MAX_DELAY_MS, or
+ * without psi_memstall_enter().
  */
 static void test_cap(struct fixture *f)
 {
@@ -108,7 +110,10 @@ static void test_cap(struct fixture *f)
 		  CAP_MS * 1000 * 9 / 10, "PSI stall, us");
 }
 
-/* Two policies: the larger delay, not the sum. */
+/*
+ * Two policies: the larger delay, not the sum. Fails if __bpf_memcg_charged()
+ * adds up what several policies ask for.
+ */
 static void test_maximum(struct fixture *f)
 {
 	struct memcg_delay__bss *bss = f->skel->bss;
@@ -153,7 +158,10 @@ static char task_state(pid_t pid)
 	return p ? p[2] : '?';
 }
 
-/* A task that is being delayed dies at once when killed. */
+/*
+ * A task that is being delayed dies at once when killed. Fails if the delay
+ * sleeps uninterruptibly.
+ */
 static void test_kill(struct fixture *f)
 {
 	__u64 start;
@@ -198,7 +206,8 @@ static int be_charged(void *arg)
 /*
  * Charged by somebody else: the owner is not delayed for it, and an interrupt
  * delays nobody, whoever it came upon. Catches: the delay found by the memcg of
- * the memory's owner, or taken out on whoever is current.
+ * the memory's owner, or taken out on whoever is current. Fails without
+ * in_task() in may_delay().
  */
 static void test_remote(struct fixture *f)
 {

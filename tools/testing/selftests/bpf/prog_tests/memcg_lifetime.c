@@ -52,6 +52,8 @@ static void check_dead_link(struct bpf_link *link)
 /*
  * The cgroup goes while its link is there. Catches: a link that keeps the
  * cgroup (rmdir would fail or leak), or is freed or left attached with it.
+ * Fails without detach_all() in bpf_cgroup_ops_css_offline(), or without the
+ * wake-up in link_drop().
  */
 static void test_rmdir(void)
 {
@@ -84,6 +86,7 @@ out:
 /*
  * A live cgroup loses its memory controller and gets it back: that is another
  * memcg, which the old link must not touch. Catches: only rmdir being watched.
+ * Fails without detach_all(), too.
  */
 static void test_controller_off_on(void)
 {
@@ -299,7 +302,9 @@ static int fill_shmem(void *arg)
 
 /*
  * Memory outlives its cgroup and is freed later. Catches: a policy called with
- * a memcg after its last call, long after the policy itself may be gone.
+ * a memcg after its last call, long after the policy itself may be gone. Fails
+ * if bpf_cgroup_ops_css_offline() leaves the effective array in place, or if
+ * living_policies() stops at dead memcgs.
  */
 static void test_dead_cache(void)
 {

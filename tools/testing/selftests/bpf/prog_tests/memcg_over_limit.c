@@ -4,7 +4,8 @@
  *
  *	/p (with the limit) - /p/a	(reads more than fits)
  *
- * How often the limit is hit tells how much was reclaimed each time.
+ * How often the limit is hit tells how much was reclaimed each time. Fails
+ * without the clamp, or the maximum, in __bpf_memcg_over_limit().
  */
 #include <test_progs.h>
 #include <bpf/btf.h>

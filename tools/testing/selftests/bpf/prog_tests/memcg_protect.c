@@ -117,7 +117,8 @@ static void test_protect(struct fixture *f)
 
 /*
  * Exposed, a pays though memory.low or memory.min covers all of both. Catches:
- * policies that can add protection, but not withdraw it.
+ * policies that can add protection, but not withdraw it. Fails if an answer
+ * counts only where the static protection does not.
  */
 static void test_expose(struct fixture *f)
 {
@@ -138,8 +139,9 @@ static void test_expose(struct fixture *f)
 
 /*
  * Above its protection a memcg is scanned in proportion to what is not covered.
- * Exposed, it is scanned in full. Catches: the answer being heeded where reclaim
- * skips a memcg and not where it sizes the scan.
+ * Exposed, it is scanned in full. Catches: the answer being heeded where
+ * reclaim skips a memcg and not where it sizes the scan. Fails without
+ * bpf_memcg_protection() in mem_cgroup_protection().
  */
 static void test_proportional(struct fixture *f)
 {
@@ -151,7 +153,9 @@ static void test_proportional(struct fixture *f)
 		ASSERT_GT(f->lost_a, 2 * f->lost_b, "a, by memory.min");
 }
 
-/* What is neither of the answers is none. */
+/*
+ * What is neither of the answers is none. Fails if every answer but 0 counts.
+ */
 static void test_nonsense(struct fixture *f)
 {
 	answer(f, 0, NONSENSE, -1);
@@ -168,7 +172,8 @@ static void test_nonsense(struct fixture *f)
 
 /*
  * The policy nearest the root that has an answer decides. Catches: the last one
- * deciding, or any one that protects.
+ * deciding, or any one that protects. Fails without the break in
+ * ask_protection().
  */
 static void test_combination(struct fixture *f)
 {
@@ -197,8 +202,9 @@ static void test_combination(struct fixture *f)
 
 /*
  * Reclaim in the whole system comes to its memcgs by another way, at least in
- * the multi-gen LRU. There are others to reclaim from: see that a is spared, and
- * that it no longer is without the policy.
+ * the multi-gen LRU. There are others to reclaim from: see that a is spared,
+ * and that it no longer is without the policy. Fails in the multi-gen LRU if
+ * shrink_one() and try_to_shrink_lruvec() do not ask.
  */
 static void test_global(struct fixture *f)
 {
@@ -227,6 +233,7 @@ out:
 /*
  * A policy that protects everybody must not end in an OOM kill: there is plenty
  * to reclaim. Catches: the protection of a policy outliving the last attempt.
+ * Fails if spared_by_min() heeds a policy to the last.
  */
 static void test_everybody(struct fixture *f)
 {
