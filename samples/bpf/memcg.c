@@ -459,7 +459,7 @@ static const char *attach_reason(int err)
 	case ENODEV:
 		return "it is being removed";
 	case EBUSY:
-		return "a policy of this cgroup, or of one above or below it, does not allow another";
+		return "a policy of this cgroup, above or below it does not allow another";
 	case E2BIG:
 		return "it has as many policies as it can have";
 	case EPERM:
