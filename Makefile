@@ -8,6 +8,8 @@ SECONDS	?= 300
 TORTURE_SECONDS := $(SECONDS)
 export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V TORTURE_SECONDS
 unexport SECONDS	# means something else to a shell
+# The guest's shell expands CMD, not make
+override CMD := $(value CMD)
 
 .PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples clean
 
