@@ -19,6 +19,8 @@
  *
  * Nothing outlives this program: the policies are held by two links, which the
  * kernel takes down when their file descriptors are closed, for whatever reason.
+ *
+ * memcg --reclaim is another policy, and has memcg_reclaim.c to itself.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -45,13 +47,8 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include "memcg.h"
 #include "memcg.skel.h"
-
-#define EXIT_USAGE	2	/* bad options, or cgroups that cannot serve */
-#define EXIT_LACKING	77	/* the kernel does not have what this needs */
-
-#define NSEC_PER_MSEC	1000000ULL
-#define NSEC_PER_SEC	1000000000ULL
 
 #define HOLD_MAX	16	/* how much longer than asked --hold may get */
 
@@ -64,14 +61,6 @@ enum decision { LEAVE, PROTECT, EXPOSE };
 
 enum trigger { TRIGGER_FAULTS, TRIGGER_PSI };
 
-struct target {
-	const char *option;
-	const char *path;
-	int fd;
-	__u64 id;
-	struct bpf_link *link;
-};
-
 static struct target high = { .option = "--high", .fd = -1 };
 static struct target low = { .option = "--low", .fd = -1 };
 
@@ -83,7 +72,7 @@ static unsigned long long delay_ms;
 static unsigned long long duration_s;
 static bool steer_min;
 static bool expose = true;
-static bool verbose;
+bool verbose;
 static const char *json_path;
 
 static struct memcg *skel;
@@ -98,6 +87,7 @@ static struct {
 
 static const char usage_text[] =
 "Usage: memcg --high DIR --low DIR [OPTION]...\n"
+"       memcg --reclaim DIR [OPTION]..., see memcg --reclaim --help\n"
 "       memcg --probe\n"
 "\n"
 "While the cgroup DIR of --high is active, protect its memory from reclaim; while\n"
@@ -129,8 +119,7 @@ static const char usage_text[] =
 "Exit status: 0 ended as asked (or --probe: all there), 1 failed while running,\n"
 "2 bad options or cgroups, 77 this kernel lacks what is needed.\n";
 
-static int __attribute__((format(printf, 2, 3)))
-complain(int status, const char *fmt, ...)
+int complain(int status, const char *fmt, ...)
 {
 	va_list args;
 
@@ -142,14 +131,14 @@ complain(int status, const char *fmt, ...)
 	return status;
 }
 
-static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	if (!verbose || level == LIBBPF_DEBUG)
 		return 0;
 	return vfprintf(stderr, fmt, args);
 }
 
-static __u64 now_ns(void)
+__u64 now_ns(void)
 {
 	struct timespec ts;
 
@@ -159,8 +148,8 @@ static __u64 now_ns(void)
 
 /* Options */
 
-static int parse_number(const char *option, const char *text, unsigned long long min,
-			unsigned long long max, unsigned long long *value)
+int parse_number(const char *option, const char *text, unsigned long long min,
+		 unsigned long long max, unsigned long long *value)
 {
 	char *end;
 
@@ -293,7 +282,7 @@ static bool on_cgroup2(int fd)
 	return !fstatfs(fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-static int open_target(struct target *t)
+int open_target(struct target *t)
 {
 	t->fd = open(t->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->fd < 0)
@@ -411,6 +400,9 @@ static int probe_kernel(bool report)
 		t = id > 0 ? btf__type_by_id(btf, id) : NULL;
 		for (i = 0, m = t ? btf_members(t) : NULL; t && i < btf_vlen(t); i++)
 			printf("     member %s\n", btf__name_by_offset(btf, m[i].name_off));
+		printf("%-4s reclaim, for --reclaim\n",
+		       btf__find_by_name_kind(btf, "bpf_try_to_free_mem_cgroup_pages",
+					      BTF_KIND_FUNC) > 0 ? "yes" : "no");
 		printf("%-4s pressure stall information, for --trigger psi\n",
 		       access("/proc/pressure/memory", R_OK) ? "no" : "yes");
 	}
@@ -470,7 +462,7 @@ static const char *attach_reason(int err)
 	}
 }
 
-static int attach(struct target *t, const struct bpf_map *map)
+int attach(struct target *t, const struct bpf_map *map)
 {
 	LIBBPF_OPTS(bpf_struct_ops_opts, opts,
 		    .flags = BPF_F_CGROUP_FD | BPF_F_ALLOW_MULTI,
@@ -693,16 +685,40 @@ static int open_json(FILE **json)
 	return 0;
 }
 
+/*
+ * From here on a signal waits until it can be answered properly. Shells have
+ * what they start in the background ignore SIGINT; this shall not.
+ */
+int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0)
+		complain(EXIT_FAILURE, "signalfd: %s", strerror(errno));
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
 	bool probe = false;
 	FILE *json = NULL;
-	int signal_fd, err;
-	sigset_t set;
+	int signal_fd, err, i;
 
 	log_file = stdout;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	libbpf_set_print(print_libbpf);
+
+	for (i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--reclaim") || !strncmp(argv[i], "--reclaim=", 10))
+			return memcg_reclaim(argc, argv);
 
 	err = parse_options(argc, argv, &probe);
 	if (err)
@@ -710,19 +726,9 @@ int main(int argc, char **argv)
 	if (probe)
 		return probe_kernel(true);
 
-	/*
-	 * From here on a signal waits until it can be answered properly. Shells
-	 * have what they start in the background ignore SIGINT; this shall not.
-	 */
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	signal_fd = open_signals();
 	if (signal_fd < 0)
-		return complain(EXIT_FAILURE, "signalfd: %s", strerror(errno));
+		return EXIT_FAILURE;
 
 	err = open_targets() ?: probe_kernel(false) ?: load() ?: open_json(&json) ?:
 	      run(signal_fd, json);

@@ -230,6 +230,41 @@ leaves_nothing()
 	begin && kill -KILL "$pid" && ! ended 0 && stops_on INT
 }
 
+# background OPTION...: start memcg --reclaim on low, return when it is attached
+background()
+{
+	: >"$dir/log"
+	"$memcg" --reclaim "$top/low" --json "$dir/json" "$@" >"$dir/log" 2>"$dir/err" &
+	pid=$!
+	logged '^keeping'
+}
+
+# max_events NAME
+max_events()
+{
+	sed -n 's/^max //p' "$top/$1/memory.events"
+}
+
+# avoids_max OPTION...: low reads more than its limit, and hits it only without us
+avoids_max()
+{
+	fresh
+	echo 64M >"$top/low/memory.max"
+	cache low 128 0
+	[[ $(max_events low) -gt 0 ]] || return
+	fresh
+	rmdir "$top/low" && mkdir "$top/low" && echo 64M >"$top/low/memory.max"
+	background "$@" && cache low 128 0 && [[ $(max_events low) -eq 0 ]] &&
+		kill -INT "$pid" && ended 0 && grep -q '^detached' "$dir/log" &&
+		[[ $(counter ended) == signal && $(counter reclaimed) -gt 0 ]]
+}
+
+ends_with_target()
+{
+	fresh && background --start 24M && rmdir "$top/low" && ended 0 &&
+		[[ $(counter ended) == gone ]]
+}
+
 if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
 	status=$?
 	sed 's/^/# /' "$dir/log" "$dir/err"
@@ -272,6 +307,22 @@ check "killed, it leaves nothing" leaves_nothing
 check "removal of low ends it" stops_with_rmdir low
 check "removal of high ends it" stops_with_rmdir high
 check "so does losing the memory controller" stops_with_controller
+fresh
+reclaim=(--reclaim "$top/low")
+check "reclaim: helps" "$memcg" --reclaim --help >/dev/null
+check "reclaim: no such directory" refused 2 'No such file' --reclaim "$top/none"
+check "reclaim: nothing to keep below" refused 2 'no memory.max' "${reclaim[@]}"
+echo 64M >"$top/low/memory.max"
+check "reclaim: not a size" refused 2 'give a size' "${reclaim[@]}" --start 12x
+check "reclaim: start above the limit" refused 2 'not below memory.max' "${reclaim[@]}" --start 65M
+check "reclaim: stop above start" refused 2 'not below --start' "${reclaim[@]}" --start 20M --stop 30M
+check "reclaim: brake above the limit" refused 2 'not between' "${reclaim[@]}" --brake 1G
+check "reclaim: unknown context" refused 2 'workqueue or task-work' "${reclaim[@]}" --context irq
+check "reclaim: unknown trigger" refused 2 'usage, psi, faults' "${reclaim[@]}" --trigger usage,cpu
+check "reclaim: in a workqueue no charge hits the limit" avoids_max --context workqueue
+check "reclaim: nor in task_work" avoids_max --context task-work
+check "reclaim: all triggers together" avoids_max --trigger usage,psi,faults --faults 100
+check "reclaim: removal of the cgroup ends it" ends_with_target
 
 echo "1..$n"
 [[ $failed -eq 0 ]]

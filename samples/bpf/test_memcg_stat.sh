@@ -1,0 +1,281 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Check the sample memcg_stat: `test_memcg_stat.sh PATH-OF-MEMCG_STAT`, as root,
+# on a kernel with CONFIG_BPF_MEMCG. One line per check, `ok N - text` or `not ok
+# N - text`; exit status 1 when one failed, 77 when the kernel lacks the kfuncs.
+
+set -u
+
+stat=${1:?give the path of the built sample}
+root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
+top=$root/test_memcg_stat.$$
+dir=$(mktemp -d)
+many=${MANY:-2000}
+n=0 failed=0 pid=
+
+cleanup()
+{
+	[[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null
+	[[ ! -d $top ]] || find "$top" -depth -type d -exec rmdir {} + 2>/dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# check TEXT COMMAND...: one result
+check()
+{
+	local text=$1
+	shift
+
+	n=$((n + 1))
+	if "$@"; then
+		echo "ok $n - $text"
+	else
+		echo "not ok $n - $text"
+		sed 's/^/# /' "$dir/err" "$dir/log" 2>/dev/null | tail -n 12
+		failed=$((failed + 1))
+	fi
+}
+
+# refused STATUS WORDS OPTION...: ends with STATUS and one line that has WORDS
+refused()
+{
+	local status=$1 words=$2
+	shift 2
+
+	timeout 20 "$stat" "$@" >"$dir/log" 2>"$dir/err"
+	[[ $? -eq $status && $(wc -l <"$dir/err") -eq 1 ]] && grep -q -- "$words" "$dir/err"
+}
+
+# shows OPTION...: its output is in $dir/log, and nothing is on stderr
+shows()
+{
+	timeout 60 "$stat" "$@" >"$dir/log" 2>"$dir/err" && [[ ! -s $dir/err ]]
+}
+
+id()
+{
+	stat -c %i "$1"
+}
+
+# the value of NAME in the line of JSON of the cgroup PATH
+value()
+{
+	grep -F "\"cgroup\":\"$1\"," "$dir/log" | sed -n -E 's/.*"'"$2"'":([^,}]*).*/\1/p'
+}
+
+helps()
+{
+	shows --help && grep -q -- --openmetrics "$dir/log" &&
+		shows --list && grep -q '^anon  *bytes$' "$dir/log"
+}
+
+full()
+{
+	! "$stat" "$top" >/dev/full 2>"$dir/err" && grep -q 'cannot be written' "$dir/err"
+}
+
+whole()
+{
+	shows --json --no-flush && grep -qF '"cgroup":"/"' "$dir/log" &&
+		grep -qF "\"$rel/a/deep\"" "$dir/log"
+}
+
+# every counter that memory.stat has, of a cgroup at rest, and its others
+agrees()
+{
+	local name wanted ok
+
+	for _ in 1 2 3 4 5; do
+		cp "$top/a/memory.stat" "$dir/before"
+		shows --json --counters all --self "$top/a" || return
+		cmp -s "$dir/before" "$top/a/memory.stat" && break
+		sleep 0.5
+	done
+	ok=0
+	while read -r name wanted; do
+		case $name in
+		slab|pgscan|pgsteal) continue ;;
+		esac
+		[[ $(value "$rel/a" "$name") == "$wanted" ]] ||
+			{ echo "$name: $(value "$rel/a" "$name") for $wanted" >>"$dir/err"; return 1; }
+		ok=$((ok + 1))
+	done <"$dir/before"
+	[[ $(value "$rel/a" current) == "$(<"$top/a/memory.current")" && $ok -gt 30 ]]
+}
+
+subtree()
+{
+	shows --json "$top" && [[ $(wc -l <"$dir/log") -eq 4 &&
+		$(value "$rel/a/deep" id) == "$(id "$top/a/deep")" &&
+		$(value "$rel" id) == "$(id "$top")" ]] &&
+		shows --json --self "$top" && [[ $(wc -l <"$dir/log") -eq 1 ]]
+}
+
+# a cgroup without the memory controller has no values, one with it has zeros
+absent()
+{
+	shows --json -c oom_kill,current "$top" &&
+		[[ $(value "$rel/a/deep" current) == null && $(value "$rel/a/deep" oom_kill) == null &&
+		   $(value "$rel/a" oom_kill) == 0 ]] &&
+		shows -c oom_kill "$top" && grep -qE "^ +- .*/a/deep$" "$dir/log" &&
+		shows --openmetrics -c current "$top" && ! grep -q /a/deep "$dir/log"
+}
+
+openmetrics()
+{
+	shows -m -c current,pgfault "$top" && [[ $(tail -n 1 "$dir/log") == "# EOF" ]] &&
+		grep -q '^# TYPE memcg_current_bytes gauge$' "$dir/log" &&
+		grep -q '^# TYPE memcg_pgfault counter$' "$dir/log" &&
+		grep -qE "^memcg_pgfault_total\{cgroup=\"$rel/a\",id=\"[0-9]+\"\} [0-9]+$" "$dir/log" &&
+		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} [0-9]+$)' "$dir/log"
+}
+
+valid_json()
+{
+	mkdir "$top/b/we\"ird \\ name"
+	shows --json "$top"
+	rmdir "$top/b/we\"ird \\ name"
+	! command -v python3 >/dev/null || python3 -c '
+import json, sys
+names = [json.loads(line)["cgroup"] for line in sys.stdin]
+sys.exit(not any(name.endswith("/b/we\"ird \\ name") for name in names))' <"$dir/log" 2>>"$dir/err"
+}
+
+sorts()
+{
+	shows --sort file -c file "$top" || return
+	[[ $(awk 'NR > 1 { print $NF }' "$dir/log" | tr '\n' ' ') == "$rel $rel/a $rel/b $rel/a/deep " ]] &&
+		shows --sort file --top 2 -c current "$top" && [[ $(wc -l <"$dir/log") -eq 3 ]] &&
+		shows --sort id --json "$top" && [[ $(wc -l <"$dir/log") -eq 4 ]]
+}
+
+repeats()
+{
+	shows --interval 100 --times 3 --json "$top" && [[ $(wc -l <"$dir/log") -eq 12 ]] &&
+		shows --interval 100 --times 2 -c pgfault "$top" && grep -q 'pgfault/s' "$dir/log" &&
+		grep -qE "^ +0 .* $rel/a$" "$dir/log"
+}
+
+# begin OPTION...: start it, return when there is output
+begin()
+{
+	local i
+
+	"$stat" --interval 100 "$@" >"$dir/log" 2>"$dir/err" &
+	pid=$!
+	for ((i = 0; i < 200; i++)); do
+		[[ ! -s $dir/log ]] || return 0
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	return 1
+}
+
+# ended STATUS: it ends by itself, soon, with that
+ended()
+{
+	local i status
+
+	for ((i = 0; i < 100; i++)); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -KILL "$pid" 2>/dev/null
+	wait "$pid"
+	status=$?
+	pid=
+	[[ $status -eq $1 ]]
+}
+
+stops_on()
+{
+	begin "$top" && kill -"$1" "$pid" && ended 0 && [[ ! -s $dir/err ]]
+}
+
+gone()
+{
+	mkdir "$top/b/gone"
+	begin "$top/b/gone" && rmdir "$top/b/gone" && ended 0 && grep -q 'gone' "$dir/err"
+}
+
+# cgroups come and go while it looks
+churn()
+{
+	local i
+
+	begin --json "$top" || return
+	for ((i = 0; i < 200; i++)); do
+		mkdir "$top/b/c$i" && rmdir "$top/b/c$i"
+	done
+	kill -INT "$pid" && ended 0 && [[ ! -s $dir/err ]]
+}
+
+# more cgroups than there were when it began, which takes another map
+grows()
+{
+	begin --json "$top" || return
+	(cd "$top/b" && seq -f m%g "$many" | xargs mkdir) || return
+	sleep 2
+	kill -INT "$pid" && ended 0 && [[ ! -s $dir/err ]] && grep -q "\"$rel/b/m$many\"" "$dir/log"
+}
+
+counts_many()
+{
+	shows --json -c all "$top" && [[ $(wc -l <"$dir/log") -eq $((many + 4)) ]]
+}
+
+if ! "$stat" --probe >"$dir/log" 2>"$dir/err"; then
+	status=$?
+	sed 's/^/# /' "$dir/log" "$dir/err"
+	echo "# this kernel lacks what the sample needs"
+	exit "$status"
+fi
+echo +memory >"$root/cgroup.subtree_control"
+mkdir "$top" && echo +memory >"$top/cgroup.subtree_control" && mkdir "$top/a" "$top/b" "$top/a/deep" || exit 1
+rel=/${top##*/}
+# a past, and something that stays
+(
+	echo "$BASHPID" >"$top/a/cgroup.procs"
+	printf '%1048576s' x >"$dir/file"
+)
+(
+	echo "$BASHPID" >"$top/b/cgroup.procs"
+	printf '%65536s' x >"$dir/less"
+)
+
+check "--probe finds the kfuncs" grep -q 'yes *many counters' "$dir/log"
+check "--help and --list end well" helps
+check "no such directory" refused 2 'No such file' "$top/none"
+check "a file, not a directory" refused 2 'Not a directory' "$top/a/memory.stat"
+check "not a cgroup" refused 2 'not a cgroup v2' /tmp
+check "two directories" refused 2 'one cgroup directory' "$top" "$top/a"
+check "unknown counter" refused 2 "no counter 'anno'" -c current,anno "$top"
+check "an empty name" refused 2 "no counter ''" -c current, "$top"
+check "unknown order" refused 2 "sort 'size'" --sort size "$top"
+check "not a number" refused 2 'whole number' --interval 1x "$top"
+check "out of range" refused 2 'from 100 to' --interval 99 "$top"
+check "none at all" refused 2 'from 1 to' --top 0 "$top"
+check "--times without --interval" refused 2 'needs --interval' --times 2 "$top"
+check "two formats" refused 2 'one of them' --json --openmetrics "$top"
+check "unknown option" refused 2 'unrecognized' --jsno "$top"
+check "nowhere to write to" full
+check "the root is the default" whole
+check "all counters agree with memory.stat" agrees
+check "a subtree, or one cgroup" subtree
+check "absent is not 0" absent
+check "OpenMetrics" openmetrics
+check "JSON with odd names" valid_json
+check "sorts, and cuts" sorts
+check "repeats, and shows growth" repeats
+check "SIGINT ends it" stops_on INT
+check "SIGTERM ends it" stops_on TERM
+check "removal of its cgroup ends it" gone
+check "cgroups come and go" churn
+check "room for more grows" grows
+check "$many cgroups" counts_many
+
+echo "1..$n"
+[[ $failed -eq 0 ]]

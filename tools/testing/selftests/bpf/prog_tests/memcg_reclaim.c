@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * bpf_try_to_free_mem_cgroup_pages(): what it refuses, what it frees, and who
+ * pays for it.
+ */
+#include <pthread.h>
+#include <test_progs.h>
+#include "memcg_helpers.h"
+#include "memcg_reclaim.h"
+#include "memcg_reclaim.skel.h"
+#include "memcg_reclaim_fail.skel.h"
+
+#define CACHED		(48 * MEMCG_MB)
+#define SPEND_NS	1000000000ULL
+
+static int loop;
+
+static int fill(void *unused)
+{
+	return memcg_read_cache(loop, 0, CACHED);
+}
+
+static int run(const struct bpf_program *prog)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(prog), &opts) ?: opts.retval;
+}
+
+/* The verifier's refusals */
+
+static void test_verifier(void)
+{
+	static const struct {
+		const char *prog;
+		const char *map;
+		const char *reason;
+	} tests[] = {
+		{ "from_charge", "charge_ops", "sleep" },
+		{ "from_timer", "timer_ops", "sleep" },
+		{ "from_tcp", "tcp_ops", "is not allowed" },
+		{ "from_fentry", NULL, "is not allowed" },
+		{ "under_rcu", NULL, "sleepable" },
+		{ "under_preempt", NULL, "sleepable" },
+		{ "maybe_null", NULL, "NULL pointer passed to trusted" },
+		{ "untrusted", NULL, "trusted" },
+	};
+	static char log[64 * 1024];
+	struct memcg_reclaim_fail *skel;
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	int i, err;
+
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		skel = memcg_reclaim_fail__open();
+		if (!ASSERT_OK_PTR(skel, "memcg_reclaim_fail__open"))
+			return;
+		/* libbpf heeds the '?' of a section for its first variable only */
+		bpf_object__for_each_map(map, skel->obj)
+			if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+				bpf_map__set_autocreate(map, tests[i].map &&
+							!strcmp(bpf_map__name(map), tests[i].map));
+		prog = bpf_object__find_program_by_name(skel->obj, tests[i].prog);
+		bpf_program__set_autoload(prog, true);
+		log[0] = '\0';
+		bpf_program__set_log_buf(prog, log, sizeof(log));
+		err = memcg_reclaim_fail__load(skel);
+		if (!ASSERT_TRUE(err == -EACCES || err == -EINVAL, tests[i].prog) ||
+		    !ASSERT_HAS_SUBSTR(log, tests[i].reason, "reason"))
+			printf("%s: %d\n%s\n", tests[i].prog, err, log);
+		memcg_reclaim_fail__destroy(skel);
+	}
+}
+
+/* The refusals at run time, and what is taken */
+
+static void test_arguments(struct memcg_reclaim *skel, int p)
+{
+	static const struct {
+		__u64 nr_pages;
+		__u32 gfp, options;
+		__s32 swappiness;
+		bool refused;
+	} tests[] = {
+		{ 0, MEMCG_GFP_KERNEL, 0, -1, true },
+		{ 1, 0, 0, -1, true },
+		{ 1, MEMCG_GFP_ATOMIC, 0, -1, true },
+		{ 1, MEMCG_GFP_KERNEL | 1 << 31, 0, -1, true },
+		{ 1, MEMCG_GFP_KERNEL, 1, -1, true },
+		{ 1, MEMCG_GFP_KERNEL, 8, -1, true },
+		{ 1, MEMCG_GFP_KERNEL, ~0U, -1, true },
+		{ 1, MEMCG_GFP_KERNEL, 0, -2, true },
+		{ 1, MEMCG_GFP_KERNEL, 0, 202, true },
+		{ 1, MEMCG_GFP_KERNEL, 0, -1 },
+		{ 1, MEMCG_GFP_KERNEL, MEMCG_MAY_SWAP, 0 },
+		{ 1, MEMCG_GFP_KERNEL, MEMCG_PROACTIVE, 200 },
+		{ 1, MEMCG_GFP_KERNEL, MEMCG_MAY_SWAP | MEMCG_PROACTIVE, 201 },
+	};
+	long before;
+	int i;
+
+	if (!ASSERT_OK(memcg_run(p, fill, NULL), "fill"))
+		return;
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		skel->bss->nr_pages = tests[i].nr_pages;
+		skel->bss->gfp = tests[i].gfp;
+		skel->bss->options = tests[i].options;
+		skel->bss->swappiness = tests[i].swappiness;
+		before = memcg_read(p, "memory.stat", "pgscan_proactive");
+		if (!ASSERT_OK(run(skel->progs.reclaim), "run"))
+			return;
+		if (tests[i].refused) {
+			if (!ASSERT_EQ(skel->bss->result, -EINVAL, "refused"))
+				printf("in line %d\n", i);
+			ASSERT_EQ(memcg_read(p, "memory.stat", "pgscan_proactive"), before,
+				  "pgscan_proactive of a refused call");
+		} else if (!ASSERT_GE(skel->bss->result, 0, "taken")) {
+			printf("in line %d\n", i);
+		}
+	}
+}
+
+static void test_bounded(struct memcg_reclaim *skel, int p)
+{
+	long before, after, scanned, stolen;
+
+	/* what others cached is charged to them */
+	ioctl(loop, BLKFLSBUF, 0);
+	if (!ASSERT_OK(memcg_run(p, fill, NULL), "fill"))
+		return;
+	before = memcg_pages(p);
+	scanned = memcg_read(p, "memory.stat", "pgscan_proactive");
+	stolen = memcg_read(p, "memory.stat", "pgsteal_proactive");
+	ASSERT_GT(before, 2 * MEMCG_RECLAIM_MOST, "cached");
+
+	skel->bss->nr_pages = ~0ULL;
+	ASSERT_OK(run(skel->progs.reclaim), "run");
+	after = memcg_pages(p);
+	ASSERT_GE(skel->bss->result, MEMCG_RECLAIM_MOST, "reclaimed");
+	/* reclaim goes by batches, so it may do somewhat more */
+	ASSERT_LT(skel->bss->result, MEMCG_RECLAIM_MOST * 3 / 2, "reclaimed");
+	ASSERT_LE(after, before - MEMCG_RECLAIM_MOST / 2, "usage afterwards");
+	ASSERT_GE(memcg_read(p, "memory.stat", "pgscan_proactive") - scanned,
+		  MEMCG_RECLAIM_MOST, "pgscan_proactive");
+	ASSERT_GE(memcg_read(p, "memory.stat", "pgsteal_proactive") - stolen,
+		  MEMCG_RECLAIM_MOST, "pgsteal_proactive");
+	ASSERT_EQ(memcg_read(p, "memory.events", "max"), 0, "max");
+}
+
+static void *run_until_dead(void *prog)
+{
+	return (void *)(long)run(prog);
+}
+
+static void test_dying(struct memcg_reclaim *skel, int p)
+{
+	pthread_t thread;
+	void *ret = NULL;
+	int d;
+
+	d = memcg_create("/p/d");
+	ASSERT_GE(d, 0, "memcg_create");
+	skel->bss->cgid = get_cgroup_id("/p/d");
+	skel->bss->nr_pages = 1;
+	skel->bss->until_spent_ns = ~0ULL;
+	skel->bss->deadline_ns = get_time_ns() + 20000000000ULL;
+	if (!ASSERT_OK(memcg_run(d, fill, NULL), "fill") ||
+	    !ASSERT_OK(pthread_create(&thread, NULL, run_until_dead,
+				      skel->progs.reclaim_until_dead), "pthread_create"))
+		goto out;
+	ASSERT_TRUE(memcg_wait(skel->bss->calls), "began");
+	remove_cgroup("/p/d");
+	pthread_join(thread, &ret);
+	ASSERT_OK((long)ret, "run");
+	ASSERT_EQ(skel->bss->result, -EAGAIN, "a dying memcg");
+	/* and it is not found again */
+	ASSERT_OK(run(skel->progs.reclaim), "run");
+	ASSERT_EQ(skel->bss->result, MEMCG_RECLAIM_NONE, "a dead memcg");
+out:
+	close(d);
+}
+
+/* What a kernel thread spends, while nobody else works in the cgroup. */
+static void test_accounting(struct memcg_reclaim *skel, int p)
+{
+	int a = memcg_create("/p/a"), root = get_root_cgroup();
+	long usage[3], system[3], spent, stall;
+	char procs[32];
+	pid_t pid;
+
+	/* a task that has nothing to do, and does not stall either */
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	snprintf(procs, sizeof(procs), "%d", pid);
+	ioctl(loop, BLKFLSBUF, 0);
+	if (!ASSERT_GE(root, 0, "root") ||
+	    !ASSERT_OK(memcg_run(a, fill, NULL), "fill") ||
+	    !ASSERT_OK(memcg_write(a, "cgroup.procs", procs), "cgroup.procs"))
+		goto out;
+
+	usage[0] = memcg_read(a, "cpu.stat", "usage_usec");
+	usage[1] = memcg_read(p, "cpu.stat", "usage_usec");
+	usage[2] = memcg_read(root, "cpu.stat", "usage_usec");
+	system[0] = memcg_read(a, "cpu.stat", "system_usec");
+	system[1] = memcg_read(p, "cpu.stat", "system_usec");
+	stall = memcg_read(a, "memory.pressure", "total");
+
+	skel->bss->cgid = get_cgroup_id("/p/a");
+	skel->bss->nr_pages = 1024;
+	skel->bss->until_spent_ns = SPEND_NS;
+	skel->bss->deadline_ns = get_time_ns() + 10 * SPEND_NS;
+	if (!ASSERT_OK(run(skel->progs.start_worker), "start_worker") ||
+	    !ASSERT_TRUE(memcg_wait(skel->bss->done), "done"))
+		goto out;
+	/* the loop sees the last call's return, not what is accounted after it */
+	usleep(10000);
+	spent = skel->bss->spent_ns / 1000;
+	usage[0] = memcg_read(a, "cpu.stat", "usage_usec") - usage[0];
+	usage[1] = memcg_read(p, "cpu.stat", "usage_usec") - usage[1];
+	usage[2] = memcg_read(root, "cpu.stat", "usage_usec") - usage[2];
+	system[0] = memcg_read(a, "cpu.stat", "system_usec") - system[0];
+	system[1] = memcg_read(p, "cpu.stat", "system_usec") - system[1];
+	stall = memcg_read(a, "memory.pressure", "total") - stall;
+	printf("worker: %ld us in %llu calls; usage %ld, parent %ld, root %ld; system %ld, parent %ld\n",
+	       spent, skel->bss->calls, usage[0], usage[1], usage[2], system[0], system[1]);
+
+	ASSERT_GE(spent * 1000, SPEND_NS, "spent");
+	ASSERT_GE(usage[0] * 100, spent * 95, "usage, at least");
+	ASSERT_LE(usage[0] * 100, spent * 105, "usage, at most");
+	ASSERT_GE(system[0] * 100, spent * 95, "system, at least");
+	ASSERT_LE(system[0] * 100, spent * 105, "system, at most");
+	ASSERT_EQ(usage[1], usage[0], "the parent's usage");
+	ASSERT_GE(system[1] * 100, spent * 95, "the parent's system, at least");
+	ASSERT_LE(system[1] * 100, spent * 105, "the parent's system, at most");
+	/* by ticks, and with whatever else there is: but no second time */
+	ASSERT_GE(usage[2] * 100, spent * 80, "the root's usage, at least");
+	ASSERT_LE(usage[2] * 100, spent * 170, "the root's usage, at most");
+	ASSERT_EQ(stall, 0, "memory.pressure");
+	ASSERT_GT(memcg_read(a, "memory.stat", "pgsteal_proactive"), CACHED / 4096 / 2,
+		  "pgsteal_proactive");
+out:
+	memcg_kill(pid);
+	close(a);
+	close(root);
+}
+
+void test_memcg_reclaim(void)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(struct memcg_reclaim *skel, int p);
+	} tests[] = {
+		{ "arguments", test_arguments },
+		{ "bounded", test_bounded },
+		{ "dying", test_dying },
+		{ "accounting", test_accounting },
+	};
+	struct memcg_reclaim *skel;
+	int i, p;
+
+	if (test__start_subtest("verifier"))
+		test_verifier();
+
+	loop = memcg_loop(CACHED);
+	if (!ASSERT_GE(loop, 0, "loop device"))
+		return;
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		if (!test__start_subtest(tests[i].name))
+			continue;
+		p = -1;
+		skel = memcg_reclaim__open_and_load();
+		if (ASSERT_OK_PTR(skel, "memcg_reclaim__open_and_load") &&
+		    ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment")) {
+			p = memcg_create("/p");
+			skel->bss->cgid = get_cgroup_id("/p");
+			skel->bss->nr_pages = 1;
+			skel->bss->gfp = MEMCG_GFP_KERNEL;
+			skel->bss->swappiness = -1;
+			if (ASSERT_GE(p, 0, "memcg_create"))
+				tests[i].fn(skel, p);
+		}
+		memcg_reclaim__destroy(skel);
+		if (p >= 0)
+			close(p);
+		cleanup_cgroup_environment();
+	}
+	close(loop);
+}
