@@ -110,8 +110,14 @@ const struct bpf_struct_ops *bpf_struct_ops_of_map(struct bpf_map *map, void **k
 
 #if defined(CONFIG_CGROUP_BPF) && defined(CONFIG_BPF_JIT)
 int bpf_cgroup_ops_link_create(struct bpf_map *map, const union bpf_attr *attr);
+int bpf_cgroup_ops_query(const union bpf_attr *attr, union bpf_attr __user *uattr);
 #else
 static inline int bpf_cgroup_ops_link_create(struct bpf_map *map, const union bpf_attr *attr)
+{
+	return -EINVAL;
+}
+
+static inline int bpf_cgroup_ops_query(const union bpf_attr *attr, union bpf_attr __user *uattr)
 {
 	return -EINVAL;
 }

@@ -46,10 +46,12 @@
 
 #include <linux/bpf.h>
 #include <linux/bpf_cgroup_struct_ops.h>
+#include <linux/btf.h>
 #include <linux/cgroup.h>
 #include <linux/poll.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "../cgroup/cgroup-internal.h"
 
@@ -332,6 +334,14 @@ static void link_drop(struct bpf_cgroup_ops_link *link)
 	wake_up_interruptible_poll(&link->wait_hup, EPOLLHUP);
 }
 
+static struct cgroup *cgroup_get_from_target_fd(int fd)
+{
+	struct cgroup *cgrp = cgroup_get_from_fd(fd);
+
+	/* The directory is still open, but the cgroup is gone. */
+	return cgrp == ERR_PTR(-ENOENT) ? ERR_PTR(-ENODEV) : cgrp;
+}
+
 /*
  * Find the css of exactly @cgrp. The css of an ancestor that
  * cgroup_e_css() would give in its place governs all of the siblings, too.
@@ -409,10 +419,11 @@ static void bpf_cgroup_ops_link_dealloc(struct bpf_link *l)
 }
 
 static int bpf_cgroup_ops_link_update(struct bpf_link *l, struct bpf_map *new_map,
-				      struct bpf_map *expected_old_map)
+				      struct bpf_map *expected_old_map, u64 expected_revision)
 {
 	struct bpf_cgroup_ops_link *link = container_of(l, struct bpf_cgroup_ops_link, link);
 	const struct bpf_struct_ops *st_ops;
+	struct bpf_cgroup_ops_node *node;
 	void *new_ops, *old_ops;
 	struct bpf_map *old_map;
 	LIST_HEAD(retired);
@@ -425,6 +436,11 @@ static int bpf_cgroup_ops_link_update(struct bpf_link *l, struct bpf_map *new_ma
 	cgroup_lock();
 	if (!link->css) {
 		err = -ENOLINK;
+		goto out;
+	}
+	node = link->type->node(link->css);
+	if (expected_revision && expected_revision != node->revision) {
+		err = -ESTALE;
 		goto out;
 	}
 	old_map = link->map;
@@ -446,7 +462,7 @@ static int bpf_cgroup_ops_link_update(struct bpf_link *l, struct bpf_map *new_ma
 		bpf_map_put(new_map);
 		goto out;
 	}
-	link->type->node(link->css)->revision++;
+	node->revision++;
 	bpf_map_put(old_map);
 out:
 	cgroup_unlock();
@@ -549,10 +565,7 @@ int bpf_cgroup_ops_link_create(struct bpf_map *map, const union bpf_attr *attr)
 	if (!st_ops || !st_ops->cgroup_type)
 		return -EINVAL;
 
-	cgrp = cgroup_get_from_fd(attr->link_create.target_fd);
-	/* The directory is still open, but the cgroup is gone. */
-	if (cgrp == ERR_PTR(-ENOENT))
-		return -ENODEV;
+	cgrp = cgroup_get_from_target_fd(attr->link_create.target_fd);
 	if (IS_ERR(cgrp))
 		return PTR_ERR(cgrp);
 
@@ -588,6 +601,143 @@ int bpf_cgroup_ops_link_create(struct bpf_map *map, const union bpf_attr *attr)
 		err = bpf_link_settle(&primer);
 out_put:
 	cgroup_put(cgrp);
+	return err;
+}
+
+/* What a query tells of one policy. */
+struct query_entry {
+	u64 cgroup_id;
+	u32 link_id;
+	u32 map_id;
+	u32 flags;
+};
+
+static struct query_entry query_entry(const struct bpf_cgroup_ops_link *link)
+{
+	return (struct query_entry) {
+		.cgroup_id = link->cgroup_id,
+		/* 0 until the system call that creates the link has finished. */
+		.link_id = READ_ONCE(link->link.id),
+		.map_id = link->map->id,
+		.flags = link->flags & BPF_CGROUP_OPS_MODES,
+	};
+}
+
+static int query_copy(const union bpf_attr *attr, const struct query_entry *entries, u32 nr)
+{
+	u32 __user *link_flags = u64_to_user_ptr(attr->query.link_attach_flags);
+	u64 __user *cgroup_ids = u64_to_user_ptr(attr->query.cgroup_ids);
+	u32 __user *link_ids = u64_to_user_ptr(attr->query.link_ids);
+	u32 __user *map_ids = u64_to_user_ptr(attr->query.map_ids);
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if ((link_ids && put_user(entries[i].link_id, &link_ids[i])) ||
+		    (link_flags && put_user(entries[i].flags, &link_flags[i])) ||
+		    (map_ids && put_user(entries[i].map_id, &map_ids[i])) ||
+		    (cgroup_ids && put_user(entries[i].cgroup_id, &cgroup_ids[i])))
+			return -EFAULT;
+	return 0;
+}
+
+/**
+ * bpf_cgroup_ops_query - tell what is attached to, or effective on, a cgroup
+ * @attr: of BPF_PROG_QUERY: target_fd is the cgroup, struct_ops_type_id the BTF
+ *	id in vmlinux of a cgroup-attachable struct, query_flags 0 or
+ *	BPF_F_QUERY_EFFECTIVE, count the room in each of the arrays that is given,
+ *	start the number of policies to skip
+ * @uattr: where attach_flags and revision of the cgroup and count, the number of
+ *	policies there are, are written to
+ *
+ * Policies come in the order in which they are called. With count 0 nothing but
+ * @uattr is written. Memory of the user is touched without any lock: a fault
+ * there holds up nobody else.
+ *
+ * Context: process context, takes cgroup_mutex.
+ *
+ * Return: 0; -ENOSPC if there are more policies after those that were written;
+ * -EINVAL an argument is not right, or policies of this type do not attach to
+ * cgroups; -EBADF, -ENODEV and -ENOENT as for bpf_cgroup_ops_link_create();
+ * -ENOMEM, -EFAULT.
+ */
+int bpf_cgroup_ops_query(const union bpf_attr *attr, union bpf_attr __user *uattr)
+{
+	u32 room = attr->query.count, start = attr->query.start, nr = 0, total, flags, i;
+	bool effective = attr->query.query_flags & BPF_F_QUERY_EFFECTIVE;
+	const struct bpf_struct_ops_desc *desc;
+	struct query_entry *entries = NULL;
+	struct bpf_cgroup_ops_array *array;
+	struct cgroup_subsys_state *css;
+	struct bpf_cgroup_ops_node *node;
+	struct bpf_cgroup_ops_link *link;
+	struct cgroup *cgrp;
+	struct btf *btf;
+	u64 revision;
+	int err;
+
+	if (attr->query.prog_ids || attr->query.prog_attach_flags)
+		return -EINVAL;
+	btf = bpf_get_btf_vmlinux();
+	if (IS_ERR_OR_NULL(btf))
+		return -EINVAL;
+	desc = bpf_struct_ops_find(btf, attr->query.struct_ops_type_id);
+	if (!desc || !desc->st_ops->cgroup_type)
+		return -EINVAL;
+
+	cgrp = cgroup_get_from_target_fd(attr->query.target_fd);
+	if (IS_ERR(cgrp))
+		return PTR_ERR(cgrp);
+
+	cgroup_lock();
+	css = target_css(desc->st_ops->cgroup_type, cgrp);
+	if (IS_ERR(css)) {
+		err = PTR_ERR(css);
+		goto out_unlock;
+	}
+	node = desc->st_ops->cgroup_type->node(css);
+	array = node_effective(node);
+	flags = node->flags;
+	revision = node->revision;
+	if (effective)
+		total = array ? array->cnt : 0;
+	else
+		total = node->nr_links;
+
+	if (start < total)
+		nr = min(room, total - start);
+	if (nr) {
+		entries = kvmalloc_objs(*entries, nr);
+		if (!entries) {
+			err = -ENOMEM;
+			goto out_unlock;
+		}
+	}
+	if (effective) {
+		/* A link is off all arrays before it goes, both under cgroup_mutex. */
+		for (i = 0; i < nr; i++)
+			entries[i] = query_entry(array->items[start + i].link);
+	} else {
+		i = 0;
+		list_for_each_entry(link, &node->links, node) {
+			if (i >= start && i - start < nr)
+				entries[i - start] = query_entry(link);
+			i++;
+		}
+	}
+	err = 0;
+out_unlock:
+	cgroup_unlock();
+	cgroup_put(cgrp);
+
+	if (!err && (put_user(flags, &uattr->query.attach_flags) ||
+		     put_user(total, &uattr->query.count) ||
+		     put_user(revision, &uattr->query.revision)))
+		err = -EFAULT;
+	if (!err)
+		err = query_copy(attr, entries, nr);
+	if (!err && room && start < total && room < total - start)
+		err = -ENOSPC;
+	kvfree(entries);
 	return err;
 }
 

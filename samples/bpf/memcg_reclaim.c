@@ -259,7 +259,8 @@ static int check_kernel(void)
 		if (btf__find_by_name(btf, needed[i]) > 0)
 			continue;
 		btf__free(btf);
-		return complain(EXIT_LACKING, "this kernel has no %s (CONFIG_BPF_MEMCG)", needed[i]);
+		return complain(EXIT_LACKING, "this kernel has no %s (CONFIG_BPF_MEMCG)",
+				needed[i]);
 	}
 	btf__free(btf);
 	return 0;

@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #endif
 #include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -148,7 +149,8 @@ static const struct counter {
 	{ "sock_throttled",		EVENT,	EVENTS,	"MEMCG_SOCK_THROTTLED" },
 };
 
-static const char default_counters[] = "current,anon,file,kernel,pgfault,pgmajfault,high,max,oom_kill";
+static const char default_counters[] =
+	"current,anon,file,kernel,pgfault,pgmajfault,high,max,oom_kill";
 
 enum format { TABLE, JSON, OPENMETRICS };
 
@@ -282,7 +284,7 @@ static int choose_counters(void)
 	const struct counter *c;
 	size_t i, len;
 
-	_Static_assert(ARRAY_SIZE(counters) <= MEMCG_STAT_MAX_ITEMS, "room for all");
+	static_assert(ARRAY_SIZE(counters) <= MEMCG_STAT_MAX_ITEMS, "room for all");
 
 	if (!strcmp(counter_list, "all")) {
 		for (i = 0; i < ARRAY_SIZE(counters); i++)
@@ -434,7 +436,8 @@ static int find_root(char *dir, size_t size)
 
 static int open_cgroup(void)
 {
-	char root[PATH_MAX], real[PATH_MAX], above[PATH_MAX], *slash;
+	char root[PATH_MAX], real[PATH_MAX], above[PATH_MAX];
+	size_t mount_len;
 	int err;
 
 	if (!path) {
@@ -451,19 +454,12 @@ static int open_cgroup(void)
 	path = NULL;
 
 	/* As far up as there are cgroups is the mount point */
-	strcpy(above, real);
-	strcpy(root, real);
-	while ((slash = strrchr(above, '/'))) {
-		*(slash == above ? slash + 1 : slash) = '\0';
-		if (!is_cgroup2(above))
-			break;
-		strcpy(root, above);
-		if (slash == above)
-			break;
-	}
-	strcpy(start_path, real + strlen(root));
-	if (!*start_path)
-		strcpy(start_path, "/");
+	snprintf(above, sizeof(above), "%s", real);
+	do {
+		mount_len = strlen(above);
+		*strrchr(above, '/') = '\0';
+	} while (*above && is_cgroup2(above));
+	snprintf(start_path, sizeof(start_path), "%s", real[mount_len] ? real + mount_len : "/");
 	return 0;
 }
 
@@ -834,7 +830,8 @@ static void print_json(FILE *f, const struct line *lines, unsigned int nr)
 			if (value == ABSENT)
 				fprintf(f, ",\"%s\":null", chosen[c]->name);
 			else
-				fprintf(f, ",\"%s\":%llu", chosen[c]->name, (unsigned long long)value);
+				fprintf(f, ",\"%s\":%llu", chosen[c]->name,
+					(unsigned long long)value);
 		}
 		fputs("}\n", f);
 	}

@@ -50,9 +50,13 @@ refused()
 	[[ $? -eq $status && $(wc -l <"$dir/err") -eq 1 ]] && grep -q -- "$words" "$dir/err"
 }
 
+# helps WORDS OPTION...
 helps()
 {
-	"$memcg" --help >"$dir/log" 2>"$dir/err" && grep -q -- --high "$dir/log"
+	local words=$1
+	shift
+
+	"$memcg" "$@" --help >"$dir/log" 2>"$dir/err" && grep -q -- "$words" "$dir/log"
 }
 
 # fresh: two empty cgroups, and nothing cached that others would have paid for
@@ -60,6 +64,7 @@ fresh()
 {
 	echo 1 >/proc/sys/vm/drop_caches
 	rmdir "$top"/*/ 2>/dev/null
+	echo +memory >"$top/cgroup.subtree_control"
 	mkdir -p "$top/high" "$top/low"
 }
 
@@ -272,11 +277,10 @@ if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
 	exit "$status"
 fi
 echo +memory >"$root/cgroup.subtree_control"
-mkdir "$top" && echo +memory >"$top/cgroup.subtree_control" || exit 1
-fresh
+mkdir "$top" && fresh || exit 1
 
 check "--probe finds the policies" grep -q 'yes *memory cgroup policies' "$dir/log"
-check "--help ends well" helps
+check "--help ends well" helps --high
 two=(--high "$top/high" --low "$top/low")
 check "a path is missing" refused 2 '--low is missing' --high "$top/high"
 check "no such directory" refused 2 'No such file' --high "$top/none" --low "$top/low"
@@ -309,13 +313,14 @@ check "removal of high ends it" stops_with_rmdir high
 check "so does losing the memory controller" stops_with_controller
 fresh
 reclaim=(--reclaim "$top/low")
-check "reclaim: helps" "$memcg" --reclaim --help >/dev/null
+check "reclaim: --help, too" helps --brake --reclaim
 check "reclaim: no such directory" refused 2 'No such file' --reclaim "$top/none"
 check "reclaim: nothing to keep below" refused 2 'no memory.max' "${reclaim[@]}"
 echo 64M >"$top/low/memory.max"
 check "reclaim: not a size" refused 2 'give a size' "${reclaim[@]}" --start 12x
 check "reclaim: start above the limit" refused 2 'not below memory.max' "${reclaim[@]}" --start 65M
-check "reclaim: stop above start" refused 2 'not below --start' "${reclaim[@]}" --start 20M --stop 30M
+check "reclaim: stop above start" \
+	refused 2 'not below --start' "${reclaim[@]}" --start 20M --stop 30M
 check "reclaim: brake above the limit" refused 2 'not between' "${reclaim[@]}" --brake 1G
 check "reclaim: unknown context" refused 2 'workqueue or task-work' "${reclaim[@]}" --context irq
 check "reclaim: unknown trigger" refused 2 'usage, psi, faults' "${reclaim[@]}" --trigger usage,cpu

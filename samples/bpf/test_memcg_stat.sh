@@ -11,7 +11,7 @@ stat=${1:?give the path of the built sample}
 root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
 top=$root/test_memcg_stat.$$
 dir=$(mktemp -d)
-many=${MANY:-2000}
+many=${MANY:-500}
 n=0 failed=0 pid=
 
 cleanup()
@@ -99,8 +99,10 @@ agrees()
 		case $name in
 		slab|pgscan|pgsteal) continue ;;
 		esac
-		[[ $(value "$rel/a" "$name") == "$wanted" ]] ||
-			{ echo "$name: $(value "$rel/a" "$name") for $wanted" >>"$dir/err"; return 1; }
+		if [[ $(value "$rel/a" "$name") != "$wanted" ]]; then
+			echo "$name: $(value "$rel/a" "$name") for $wanted" >>"$dir/err"
+			return 1
+		fi
 		ok=$((ok + 1))
 	done <"$dir/before"
 	[[ $(value "$rel/a" current) == "$(<"$top/a/memory.current")" && $ok -gt 30 ]]
@@ -118,7 +120,8 @@ subtree()
 absent()
 {
 	shows --json -c oom_kill,current "$top" &&
-		[[ $(value "$rel/a/deep" current) == null && $(value "$rel/a/deep" oom_kill) == null &&
+		[[ $(value "$rel/a/deep" current) == null &&
+		   $(value "$rel/a/deep" oom_kill) == null &&
 		   $(value "$rel/a" oom_kill) == 0 ]] &&
 		shows -c oom_kill "$top" && grep -qE "^ +- .*/a/deep$" "$dir/log" &&
 		shows --openmetrics -c current "$top" && ! grep -q /a/deep "$dir/log"
@@ -129,8 +132,10 @@ openmetrics()
 	shows -m -c current,pgfault "$top" && [[ $(tail -n 1 "$dir/log") == "# EOF" ]] &&
 		grep -q '^# TYPE memcg_current_bytes gauge$' "$dir/log" &&
 		grep -q '^# TYPE memcg_pgfault counter$' "$dir/log" &&
-		grep -qE "^memcg_pgfault_total\{cgroup=\"$rel/a\",id=\"[0-9]+\"\} [0-9]+$" "$dir/log" &&
-		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} [0-9]+$)' "$dir/log"
+		grep -qE "^memcg_pgfault_total\{cgroup=\"$rel/a\",id=\"[0-9]+\"\} [0-9]+$" \
+			"$dir/log" &&
+		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} [0-9]+)' \
+			"$dir/log"
 }
 
 valid_json()
@@ -147,7 +152,8 @@ sys.exit(not any(name.endswith("/b/we\"ird \\ name") for name in names))' <"$dir
 sorts()
 {
 	shows --sort file -c file "$top" || return
-	[[ $(awk 'NR > 1 { print $NF }' "$dir/log" | tr '\n' ' ') == "$rel $rel/a $rel/b $rel/a/deep " ]] &&
+	[[ $(awk 'NR > 1 { print $NF }' "$dir/log" | tr '\n' ' ') == \
+	   "$rel $rel/a $rel/b $rel/a/deep " ]] &&
 		shows --sort file --top 2 -c current "$top" && [[ $(wc -l <"$dir/log") -eq 3 ]] &&
 		shows --sort id --json "$top" && [[ $(wc -l <"$dir/log") -eq 4 ]]
 }
@@ -155,7 +161,8 @@ sorts()
 repeats()
 {
 	shows --interval 100 --times 3 --json "$top" && [[ $(wc -l <"$dir/log") -eq 12 ]] &&
-		shows --interval 100 --times 2 -c pgfault "$top" && grep -q 'pgfault/s' "$dir/log" &&
+		shows --interval 100 --times 2 -c pgfault "$top" &&
+		grep -q 'pgfault/s' "$dir/log" &&
 		grep -qE "^ +0 .* $rel/a$" "$dir/log"
 }
 
@@ -164,6 +171,8 @@ begin()
 {
 	local i
 
+	# the shell behind the & may come to it late, and find what is left there
+	: >"$dir/log"
 	"$stat" --interval 100 "$@" >"$dir/log" 2>"$dir/err" &
 	pid=$!
 	for ((i = 0; i < 200; i++)); do
@@ -216,10 +225,15 @@ churn()
 # more cgroups than there were when it began, which takes another map
 grows()
 {
+	local i
+
 	begin --json "$top" || return
 	(cd "$top/b" && seq -f m%g "$many" | xargs mkdir) || return
-	sleep 2
-	kill -INT "$pid" && ended 0 && [[ ! -s $dir/err ]] && grep -q "\"$rel/b/m$many\"" "$dir/log"
+	for ((i = 0; i < 200; i++)); do
+		! grep -q "\"$rel/b/m$many\"" "$dir/log" || break
+		sleep 0.1
+	done
+	kill -INT "$pid" && ended 0 && [[ ! -s $dir/err && $i -lt 200 ]]
 }
 
 counts_many()
@@ -234,7 +248,8 @@ if ! "$stat" --probe >"$dir/log" 2>"$dir/err"; then
 	exit "$status"
 fi
 echo +memory >"$root/cgroup.subtree_control"
-mkdir "$top" && echo +memory >"$top/cgroup.subtree_control" && mkdir "$top/a" "$top/b" "$top/a/deep" || exit 1
+mkdir "$top" && echo +memory >"$top/cgroup.subtree_control" &&
+	mkdir "$top/a" "$top/b" "$top/a/deep" || exit 1
 rel=/${top##*/}
 # a past, and something that stays
 (

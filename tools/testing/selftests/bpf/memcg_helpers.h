@@ -79,6 +79,17 @@ static inline long memcg_books_balance(const struct memcg_book *books)
 	return pages;
 }
 
+/* Every memcg that came online for the policy went offline, too. */
+static inline bool memcg_books_pair(const struct memcg_book *books)
+{
+	int i;
+
+	for (i = 0; i < MEMCG_BOOKS; i++)
+		if (books[i].online != books[i].offline)
+			return false;
+	return true;
+}
+
 static inline long memcg_books_late(const struct memcg_book *books)
 {
 	long late = 0;

@@ -6,12 +6,15 @@
 #include <test_progs.h>
 #include <bpf/btf.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include "memcg_helpers.h"
 #include "memcg_books.skel.h"
 
 #define BPFFS	"/sys/fs/bpf"
 
 static struct memcg_books *skel;
+static __u32 type_id;
 
 static struct memcg_book *book(__u64 id)
 {
@@ -130,44 +133,127 @@ out:
 	close(parent);
 }
 
+/* What is done to a link while its cgroup is removed */
+enum { CREATE, CLOSE, DETACH, UPDATE, PIN, NR_RACES };
+
+static void race_once(int fd, int what)
+{
+	char path[64];
+	struct bpf_link *link = NULL;
+	bool *go;
+	pid_t pid;
+	int err;
+
+	if (what != CREATE) {
+		link = memcg_attach(skel->maps.a, fd, 0);
+		if (!ASSERT_OK_PTR(link, "attach"))
+			return;
+	}
+	go = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid = fork();
+	if (!pid) {
+		while (!__atomic_load_n(go, __ATOMIC_ACQUIRE))
+			sched_yield();
+		remove_cgroup_pid("/a", getppid());
+		_exit(0);
+	}
+	__atomic_store_n(go, true, __ATOMIC_RELEASE);
+	switch (what) {
+	case CREATE:
+		link = memcg_attach(skel->maps.a, fd, 0);
+		if (!link)
+			ASSERT_EQ(errno, ENODEV, "create");
+		break;
+	case DETACH:
+		ASSERT_OK(bpf_link__detach(link), "detach");
+		break;
+	case UPDATE:
+		err = bpf_link__update_map(link, skel->maps.b);
+		ASSERT_TRUE(!err || err == -ENOLINK, "update");
+		break;
+	case PIN:
+		snprintf(path, sizeof(path), BPFFS "/memcg_race_%d", getpid());
+		ASSERT_OK(bpf_link__pin(link, path), "pin");
+		ASSERT_OK(bpf_link__unpin(link), "unpin");
+		break;
+	}
+	bpf_link__destroy(link);
+	ASSERT_OK(memcg_reap(pid), "child");
+	munmap(go, 4096);
+}
+
 /*
- * The link and its cgroup go at the same time, in either order. Catches, with
- * the debug kernel's help: whoever comes second using what the first one freed.
+ * The cgroup goes while its link is created, closed, detached, updated or
+ * pinned. Catches, with the debug kernel's help: whoever comes second using
+ * what the first one freed. Fails if bpf_cgroup_ops_css_offline() does not
+ * clear link->css, or if the link's dealloc does not detach.
  */
 static void test_race(void)
 {
-	struct bpf_link *link;
-	int fd, i, err;
-	pid_t pid;
+	struct memcg_book *other;
+	int fd, i, j;
 	__u64 id;
 
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < 10 * NR_RACES; i++) {
 		fd = memcg_create("/a");
 		id = get_cgroup_id("/a");
-		link = memcg_attach(skel->maps.a, fd, 0);
-		if (!ASSERT_OK_PTR(link, "attach")) {
-			close(fd);
+		if (!ASSERT_OK_FD(fd, "memcg_create"))
 			break;
-		}
-		pid = fork();
-		if (!pid) {
-			remove_cgroup_pid("/a", getppid());
-			_exit(0);
-		}
-		if (i % 3 == 1)
+		/* later and later, until the cgroup is gone already */
+		for (j = 0; j < i / NR_RACES; j++)
 			sched_yield();
-		if (i % 3 == 2)
-			bpf_link__detach(link);
-		bpf_link__destroy(link);
+		race_once(fd, i % NR_RACES);
 		close(fd);
-		err = memcg_reap(pid);
-		if (!ASSERT_OK(err, "child") ||
-		    !ASSERT_TRUE(memcg_wait(book(id)->offline == book(id)->online), "offline") ||
-		    !ASSERT_EQ(book(id)->late, 0, "calls after offline"))
+		other = memcg_book(skel->bss->b_books, id);
+		if (!ASSERT_TRUE(memcg_wait(book(id)->offline == book(id)->online &&
+					    other->offline == other->online), "offline") ||
+		    !ASSERT_EQ(book(id)->late + other->late, 0, "calls after offline"))
 			break;
 		/* the books are small */
 		memset(skel->bss->a_books, 0, sizeof(skel->bss->a_books));
+		memset(skel->bss->b_books, 0, sizeof(skel->bss->b_books));
 	}
+}
+
+/*
+ * The memory controller goes and comes while policies attach. Catches: a link
+ * that sticks to a css which is gone, or to one that is not there yet.
+ */
+static void test_race_controller(void)
+{
+	struct bpf_link *link;
+	int parent, fd, i, err, attached = 0;
+	pid_t pid;
+	__u64 id;
+
+	parent = memcg_create("/p");
+	fd = memcg_create("/p/a");
+	id = get_cgroup_id("/p/a");
+	if (!ASSERT_OK_FD(parent, "/p") || !ASSERT_OK_FD(fd, "/p/a"))
+		goto out;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			memcg_write(parent, "cgroup.subtree_control", "-memory");
+			memcg_write(parent, "cgroup.subtree_control", "+memory");
+		}
+	}
+	for (i = 0; i < 100 || (attached < 10 && i < 10000); i++) {
+		link = memcg_attach(skel->maps.a, fd, 0);
+		err = link ? 0 : errno;
+		attached += !err;
+		if (!ASSERT_TRUE(!err || err == ENOENT || err == ENODEV, "attach"))
+			printf("errno %d\n", err);
+		bpf_link__destroy(link);
+	}
+	memcg_kill(pid);
+	ASSERT_GE(attached, 10, "attached");
+	ASSERT_TRUE(memcg_wait(book(id)->offline == book(id)->online), "offline");
+	ASSERT_EQ(book(id)->late, 0, "calls after offline");
+out:
+	close(fd);
+	close(parent);
 }
 
 /* bpf_link_info and fdinfo say what is attached where. */
@@ -354,6 +440,259 @@ out:
 	close(parent);
 }
 
+static int nr_policies(int cgroup_fd)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+	int err;
+
+	opts.struct_ops_type_id = type_id;
+	err = bpf_prog_query_opts(cgroup_fd, BPF_STRUCT_OPS, &opts);
+	return err ?: opts.count;
+}
+
+static void *detach_thread(void *link)
+{
+	return (void *)(long)bpf_link__detach(link);
+}
+
+/*
+ * A policy is detached while another CPU is inside it, and stays there. Catches:
+ * an offline call, or the end of the detach, before the last call has returned;
+ * a lock that is held meanwhile, so that other links have to wait. Fails if
+ * retire_sync() does not wait, or waits under cgroup_mutex.
+ */
+static void test_inside(void)
+{
+	struct bpf_link *link, *other;
+	pthread_t thread;
+	void *err = NULL;
+	pid_t pid = -1;
+	int fd, fd2;
+
+	fd = memcg_create("/a");
+	fd2 = memcg_create("/b");
+	link = memcg_attach(skel->maps.slow, fd, 0);
+	if (!ASSERT_OK_PTR(link, "attach"))
+		goto out;
+	pid = memcg_spawn(fd, memcg_use_some, NULL);
+	if (!ASSERT_TRUE(memcg_wait(skel->bss->slow_entered), "entered") ||
+	    !ASSERT_OK(pthread_create(&thread, NULL, detach_thread, link), "pthread_create"))
+		goto out;
+
+	ASSERT_TRUE(memcg_wait(!nr_policies(fd)), "detached, as others see it");
+	other = memcg_attach(skel->maps.a, fd2, 0);
+	ASSERT_OK_PTR(other, "attach elsewhere");
+	ASSERT_EQ(skel->bss->slow_offline, 0, "offline calls so far");
+	ASSERT_EQ(skel->bss->slow_left, 0, "still inside");
+
+	skel->bss->slow_release = true;
+	ASSERT_OK(pthread_join(thread, &err), "pthread_join");
+	ASSERT_OK((long)err, "detach");
+	ASSERT_GE(skel->bss->slow_left, 1, "the call returned");
+	ASSERT_EQ(skel->bss->slow_offline, 1, "offline calls");
+	ASSERT_EQ(skel->bss->slow_offline_inside, 0, "offline calls while inside");
+	bpf_link__destroy(other);
+out:
+	skel->bss->slow_release = true;
+	memcg_reap(pid);
+	bpf_link__destroy(link);
+	close(fd2);
+	close(fd);
+}
+
+/* Threads of a threaded subtree are charged to its root, whose policy hears. */
+static void test_threaded(void)
+{
+	struct bpf_link *link;
+	int fd, threaded;
+	__u64 id;
+
+	fd = memcg_create("/a");
+	id = get_cgroup_id("/a");
+	threaded = create_and_get_cgroup("/a/t");
+	ASSERT_OK(memcg_write(threaded, "cgroup.type", "threaded"), "cgroup.type");
+	link = memcg_attach(skel->maps.a, fd, 0);
+	if (ASSERT_OK_PTR(link, "attach")) {
+		ASSERT_TRUE(memcg_hears(skel->bss->a_books, fd, id), "hears of the root");
+		ASSERT_EQ(memcg_attach_errno(skel->maps.b, threaded, BPF_F_ALLOW_MULTI), ENOENT,
+			  "has no memcg of its own");
+		ASSERT_EQ(nr_policies(threaded), -ENOENT, "nor policies");
+	}
+	bpf_link__destroy(link);
+	close(threaded);
+	close(fd);
+}
+
+/* What fdinfo says of a link to that cgroup has @want in it. */
+static int check_path(int cgroup_fd, const char *want)
+{
+	char path[64], buf[4096];
+	struct bpf_link *link;
+	int fd, n;
+
+	link = memcg_attach(skel->maps.a, cgroup_fd, 0);
+	if (!link)
+		return 1;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_link__fd(link));
+	fd = open(path, O_RDONLY);
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	bpf_link__destroy(link);
+	if (n <= 0)
+		return 2;
+	buf[n] = '\0';
+	return strstr(buf, want) ? 0 : 3;
+}
+
+static int in_namespace(void *arg)
+{
+	int *fds = arg;
+
+	if (unshare(CLONE_NEWCGROUP))
+		return 10;
+	return check_path(fds[0], "cgroup_path:\t/\n") ?:
+	       check_path(fds[1], "cgroup_path:\t/../b\n");
+}
+
+/* Paths are the reader's, wherever the root of its cgroup namespace is. */
+static void test_namespace(void)
+{
+	int fds[] = { memcg_create("/a"), memcg_create("/b") };
+
+	ASSERT_OK(memcg_run(fds[0], in_namespace, fds), "as seen from inside");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+#define FAULTS	"/sys/kernel/debug/"
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), err;
+
+	if (fd < 0)
+		return -errno;
+	err = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* Let the @nth allocation of this thread from now on fail; 0 for none. */
+static void fail_nth(int fd, int nth)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", nth);
+	pwrite(fd, text, strlen(text), 0);
+}
+
+/* Has it failed? Otherwise there were not that many. */
+static bool has_failed(int fd)
+{
+	char text[16] = "";
+
+	pread(fd, text, sizeof(text) - 1, 0);
+	fail_nth(fd, 0);
+	return !atoi(text);
+}
+
+/*
+ * Every allocation on the way of attaching, updating and making a cgroup fails
+ * in its turn. Catches: a link that is published before it can no longer fail,
+ * and a failure that takes with it what others attached. Fails if link_attach()
+ * keeps a link that failed, or if recompute() activates what it has before it
+ * has all.
+ */
+static void test_faults(void)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = BPF_F_CGROUP_FD | BPF_F_ALLOW_MULTI);
+	int parent, fd, link_fd, fault, nth, err, failed[3] = {};
+	struct bpf_link *link;
+	__u64 id;
+
+	if (write_file(FAULTS "failslab/ignore-gfp-wait", "N") ||
+	    write_file(FAULTS "fail_page_alloc/ignore-gfp-wait", "N")) {
+		test__skip();
+		return;
+	}
+	write_file(FAULTS "failslab/verbose", "0");
+	write_file(FAULTS "fail_page_alloc/verbose", "0");
+	fault = open("/proc/thread-self/fail-nth", O_RDWR);
+	parent = memcg_create("/p");
+	fd = memcg_create("/p/a");
+	id = get_cgroup_id("/p/a");
+	/* a map has its value from when it is first attached */
+	ASSERT_EQ(memcg_attach_errno(skel->maps.a, fd, 0), 0, "attach a");
+	memset(skel->bss->a_books, 0, sizeof(skel->bss->a_books));
+	link = memcg_attach(skel->maps.b, parent, BPF_F_ALLOW_MULTI);
+	if (!ASSERT_OK_PTR(link, "attach b") || !ASSERT_OK_FD(fault, "fail-nth"))
+		goto out;
+
+	for (nth = 1; nth < 1000; nth++) {
+		fail_nth(fault, nth);
+		link_fd = bpf_link_create(bpf_map__fd(skel->maps.a), parent, BPF_STRUCT_OPS,
+					  &opts);
+		err = errno;
+		if (!has_failed(fault))
+			break;
+		if (link_fd >= 0) {
+			close(link_fd);
+		} else {
+			failed[0]++;
+			ASSERT_EQ(err, ENOMEM, "attach: errno");
+		}
+		if (!ASSERT_EQ(nr_policies(parent), 1, "attach: policies") ||
+		    !ASSERT_EQ(book(id)->online, book(id)->offline, "attach: pairs"))
+			break;
+	}
+	ASSERT_GE(link_fd, 0, "attach, in the end");
+	close(link_fd);
+
+	for (nth = 1; nth < 1000; nth++) {
+		fail_nth(fault, nth);
+		err = bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.a), NULL);
+		if (!has_failed(fault))
+			break;
+		if (!err)
+			ASSERT_OK(bpf_link__update_map(link, skel->maps.b), "update back");
+		else
+			failed[1]++;
+		if (!ASSERT_EQ(book(id)->online, book(id)->offline, "update: pairs") ||
+		    !ASSERT_TRUE(memcg_hears(skel->bss->b_books, fd, id), "update: the old one"))
+			break;
+	}
+	ASSERT_OK(err, "update, in the end");
+
+	/* a new cgroup has many reasons to fail; a policy must hear of none */
+	for (nth = 1; nth < 1000; nth++) {
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/new", parent);
+		fail_nth(fault, nth);
+		err = mkdir(path, 0755) ? errno : 0;
+		if (!has_failed(fault))
+			break;
+		failed[2] += !!err;
+		if (!err)
+			rmdir(path);
+	}
+	ASSERT_OK(err, "mkdir, in the end");
+	remove_cgroup("/p/new");
+	printf("failed: attach %d, update %d, mkdir %d\n", failed[0], failed[1], failed[2]);
+	ASSERT_GT(failed[0], 2, "attachments that failed");
+	ASSERT_GT(failed[1], 1, "updates that failed");
+	ASSERT_GT(failed[2], 2, "cgroups that failed");
+	bpf_link__destroy(link);
+	link = NULL;
+	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->a_books)), "a pairs");
+	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->b_books)), "b pairs");
+out:
+	bpf_link__destroy(link);
+	close(fault);
+	close(fd);
+	close(parent);
+}
+
 void test_memcg_lifetime(void)
 {
 	static const struct {
@@ -363,12 +702,23 @@ void test_memcg_lifetime(void)
 		{ "rmdir", test_rmdir },
 		{ "controller_off_on", test_controller_off_on },
 		{ "race", test_race },
+		{ "race_controller", test_race_controller },
+		{ "inside", test_inside },
+		{ "threaded", test_threaded },
+		{ "namespace", test_namespace },
+		{ "faults", test_faults },
 		{ "info", test_info },
 		{ "pin", test_pin },
 		{ "loader_killed", test_loader_killed },
 		{ "dead_cache", test_dead_cache },
 	};
+	struct btf *btf = btf__load_vmlinux_btf();
 	int i;
+
+	if (!ASSERT_OK_PTR(btf, "btf"))
+		return;
+	type_id = btf__find_by_name_kind(btf, "memcg_bpf_ops", BTF_KIND_STRUCT);
+	btf__free(btf);
 
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		if (!test__start_subtest(tests[i].name))

@@ -112,8 +112,10 @@ static void add_item(__u16 kind, __u16 index)
 static void nothing_chosen(void)
 {
 	skel->bss->nr_items = 0;
-	skel->bss->items_extra = skel->bss->items_offset = 0;
-	skel->bss->values_short = skel->bss->values_offset = 0;
+	skel->bss->items_extra = 0;
+	skel->bss->items_offset = 0;
+	skel->bss->values_short = 0;
+	skel->bss->values_offset = 0;
 	skel->bss->rounds = 1;
 	memset(skel->bss->bulk, 0xaa, sizeof(skel->bss->bulk));
 	memset(skel->bss->single, 0xaa, sizeof(skel->bss->single));
@@ -471,7 +473,8 @@ void test_memcg_stat(void)
 	btf = btf__load_vmlinux_btf();
 	skel = memcg_stat__open_and_load();
 	loop = memcg_loop(FILE_SIZE);
-	p = a = -1;
+	p = -1;
+	a = -1;
 	if (!ASSERT_OK_PTR(btf, "btf") || !ASSERT_OK_PTR(skel, "memcg_stat__open_and_load") ||
 	    !ASSERT_OK_FD(loop, "loop device") ||
 	    !ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment"))

@@ -15,78 +15,79 @@ __u32 size;
 /* More than all variables together: to the verifier they are one map value. */
 #define TOO_LONG	4096
 
-#define WITH_ROOT(memcg, statement)					\
-	struct mem_cgroup *memcg = bpf_get_root_mem_cgroup();		\
-									\
-	if (!memcg)							\
-		return 0;						\
-	statement;							\
-	bpf_put_mem_cgroup(memcg);					\
-	return 0
+/* Inlined: the verifier is to see the arguments of each test. */
+static __always_inline int read_root(const void *from, __u32 from_sz, void *to, __u32 to_sz)
+{
+	struct mem_cgroup *memcg = bpf_get_root_mem_cgroup();
+
+	if (!memcg)
+		return 0;
+	bpf_mem_cgroup_read(memcg, from, from_sz, to, to_sz);
+	bpf_put_mem_cgroup(memcg);
+	return 0;
+}
 
 SEC("syscall")
 __success
 int good(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, sizeof(items), values, sizeof(values)));
+	return read_root(items, sizeof(items), values, sizeof(values));
 }
 
 SEC("syscall")
 __failure __msg("invalid access to map value")
 int values_too_long(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, sizeof(items), values, TOO_LONG));
+	return read_root(items, sizeof(items), values, TOO_LONG);
 }
 
 SEC("syscall")
 __failure __msg("invalid access to map value")
 int items_too_long(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, TOO_LONG, values, sizeof(values)));
+	return read_root(items, TOO_LONG, values, sizeof(values));
 }
 
 SEC("syscall")
 __failure __msg("unbounded memory access")
 int values_unbounded(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, sizeof(items), values, size));
+	return read_root(items, sizeof(items), values, size);
 }
 
 SEC("syscall")
 __failure __msg("unbounded memory access")
 int items_unbounded(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, size, values, sizeof(values)));
+	return read_root(items, size, values, sizeof(values));
 }
 
 SEC("syscall")
 __failure __msg("write into map forbidden")
 int items_read_only(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, fixed_items, sizeof(fixed_items), values,
-					     sizeof(values)));
+	return read_root(fixed_items, sizeof(fixed_items), values, sizeof(values));
 }
 
 SEC("syscall")
 __failure __msg("Possibly NULL pointer passed")
 int items_null(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, NULL, sizeof(items), values, sizeof(values)));
+	return read_root(NULL, sizeof(items), values, sizeof(values));
 }
 
 SEC("syscall")
 __failure __msg("Possibly NULL pointer passed")
 int values_null(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, sizeof(items), NULL, sizeof(values)));
+	return read_root(items, sizeof(items), NULL, sizeof(values));
 }
 
 SEC("syscall")
 __failure
 int values_number(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(memcg, items, sizeof(items), (void *)(long)size,
-					     sizeof(values)));
+	return read_root(items, sizeof(items), (void *)(long)size, sizeof(values));
 }
 
 SEC("syscall")
@@ -105,9 +106,14 @@ SEC("syscall")
 __failure __msg("must be referenced or trusted")
 int memcg_walked(void *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_read(
-		bpf_core_cast(memcg->vmstats_percpu, struct mem_cgroup),
-		items, sizeof(items), values, sizeof(values)));
+	struct mem_cgroup *memcg = bpf_get_root_mem_cgroup(), *walked;
+
+	if (!memcg)
+		return 0;
+	walked = bpf_core_cast(memcg->vmstats_percpu, struct mem_cgroup);
+	bpf_mem_cgroup_read(walked, items, sizeof(items), values, sizeof(values));
+	bpf_put_mem_cgroup(memcg);
+	return 0;
 }
 
 SEC("syscall")
@@ -135,5 +141,11 @@ SEC("iter/cgroup")
 __failure __msg("program must be sleepable")
 int flush_not_sleepable(struct bpf_iter__cgroup *ctx)
 {
-	WITH_ROOT(memcg, bpf_mem_cgroup_flush_stats(memcg));
+	struct mem_cgroup *memcg = bpf_get_root_mem_cgroup();
+
+	if (!memcg)
+		return 0;
+	bpf_mem_cgroup_flush_stats(memcg);
+	bpf_put_mem_cgroup(memcg);
+	return 0;
 }
