@@ -137,6 +137,7 @@ static void serve(const char *dir, long long start, long long stop)
 	if (setpriority(PRIO_PROCESS, 0, -20) || mlockall(MCL_CURRENT | MCL_FUTURE))
 		warn("priority or locked memory");
 	signal(SIGTERM, on_term);
+	fprintf(stderr, "keeping %s below %lld\n", dir, start);
 	while (!stop_now) {
 		ppoll(&psi, 1, &ms, NULL);
 		wakeups++;

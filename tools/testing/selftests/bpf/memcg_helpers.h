@@ -47,7 +47,7 @@ struct memcg_book {
 
 /* Poll for something that the kernel promises, but not at once. */
 #define memcg_wait(cond) ({						\
-	__u64 __end = get_time_ns() + 10 * 1000000000ULL;		\
+	__u64 __end = get_time_ns() + 30 * 1000000000ULL;		\
 	bool __ok;							\
 									\
 	while (!(__ok = (cond)) && get_time_ns() < __end)		\
