@@ -29,8 +29,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +36,6 @@
 #include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
@@ -72,7 +69,6 @@ static unsigned long long delay_ms;
 static unsigned long long duration_s;
 static bool steer_min;
 static bool expose = true;
-bool verbose;
 static const char *json_path;
 
 static struct memcg *skel;
@@ -119,47 +115,7 @@ static const char usage_text[] =
 "Exit status: 0 ended as asked (or --probe: all there), 1 failed while running,\n"
 "2 bad options or cgroups, 77 this kernel lacks what is needed.\n";
 
-int complain(int status, const char *fmt, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "memcg: ");
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fprintf(stderr, "\n");
-	return status;
-}
-
-int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	if (!verbose || level == LIBBPF_DEBUG)
-		return 0;
-	return vfprintf(stderr, fmt, args);
-}
-
-__u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /* Options */
-
-int parse_number(const char *option, const char *text, unsigned long long min,
-		 unsigned long long max, unsigned long long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || *value < min || *value > max)
-		return complain(EXIT_USAGE, "%s '%s': give a whole number from %llu to %llu",
-				option, text, min, max);
-	return 0;
-}
 
 static int parse_choice(const char *option, const char *text, const char *first,
 			const char *second, bool *is_second)
@@ -683,27 +639,6 @@ static int open_json(FILE **json)
 	if (!*json)
 		return complain(EXIT_USAGE, "--json %s: %s", json_path, strerror(errno));
 	return 0;
-}
-
-/*
- * From here on a signal waits until it can be answered properly. Shells have
- * what they start in the background ignore SIGINT; this shall not.
- */
-int open_signals(void)
-{
-	sigset_t set;
-	int fd;
-
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (fd < 0)
-		complain(EXIT_FAILURE, "signalfd: %s", strerror(errno));
-	return fd;
 }
 
 int main(int argc, char **argv)

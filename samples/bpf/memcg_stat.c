@@ -13,15 +13,13 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <ctype.h>
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +28,6 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
 #include <linux/bpf.h>
@@ -38,14 +35,9 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include "memcg_common.h"
 #include "memcg_stat.h"
 #include "memcg_stat.skel.h"
-
-#define EXIT_USAGE	2	/* bad options, or not a cgroup */
-#define EXIT_LACKING	77	/* the kernel does not have what this needs */
-
-#define NSEC_PER_MSEC	1000000ULL
-#define NSEC_PER_SEC	1000000000ULL
 
 #define ABSENT		(~0ULL)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -159,7 +151,7 @@ static const char *path;
 static const char *counter_list = default_counters;
 static const char *sort_by;
 static unsigned long long interval_ms, times, top;
-static bool self_only, no_flush, verbose;
+static bool self_only, no_flush;
 
 /* The counters chosen, in order. */
 static const struct counter *chosen[MEMCG_STAT_MAX_ITEMS];
@@ -214,48 +206,7 @@ static const char usage_text[] =
 "Exit status: 0 ended as asked, 1 failed while running, 2 bad options or not a\n"
 "cgroup, 77 this kernel lacks what is needed.\n";
 
-static int __attribute__((format(printf, 2, 3)))
-complain(int status, const char *fmt, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "memcg_stat: ");
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fprintf(stderr, "\n");
-	return status;
-}
-
-static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	if (!verbose || level == LIBBPF_DEBUG)
-		return 0;
-	return vfprintf(stderr, fmt, args);
-}
-
-static __u64 now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /* Options */
-
-static int parse_number(const char *option, const char *text, unsigned long long min,
-			unsigned long long max, unsigned long long *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || *value < min || *value > max)
-		return complain(EXIT_USAGE, "%s '%s': give a whole number from %llu to %llu",
-				option, text, min, max);
-	return 0;
-}
 
 static const struct counter *find_counter(const char *name, size_t len)
 {
@@ -1042,9 +993,8 @@ static int run(const struct btf *btf, int signal_fd)
 int main(int argc, char **argv)
 {
 	enum action action = SHOW;
-	int signal_fd, err;
+	int signal_fd = -1, err;
 	struct btf *btf;
-	sigset_t set;
 
 	libbpf_set_print(print_libbpf);
 	err = parse_options(argc, argv, &action);
@@ -1053,17 +1003,11 @@ int main(int argc, char **argv)
 	if (action == LIST)
 		return list_counters();
 
-	/* Shells have what they start in the background ignore SIGINT */
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	/* Who looks but once can be interrupted at any time */
 	if (interval_ms)
-		sigprocmask(SIG_BLOCK, &set, NULL);
-	signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (signal_fd < 0)
-		return complain(EXIT_FAILURE, "signalfd: %s", strerror(errno));
+		signal_fd = open_signals();
+	if (interval_ms && signal_fd < 0)
+		return EXIT_FAILURE;
 
 	btf = btf__load_vmlinux_btf();
 	if (action == PROBE)

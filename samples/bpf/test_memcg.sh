@@ -12,42 +12,12 @@ memcg=${1:?give the path of the built sample}
 big=${2:-$(dirname "$memcg")/../obj/vmlinux}
 root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
 top=$root/test_memcg.$$
-dir=$(mktemp -d)
-n=0 failed=0 pid=
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/memcg_check.sh"
 
 cleanup()
 {
-	[[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null
 	rmdir "$top"/*/ "$top" 2>/dev/null
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-# check TEXT COMMAND...: one result
-check()
-{
-	local text=$1
-	shift
-
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $text"
-	else
-		echo "not ok $n - $text"
-		sed 's/^/# /' "$dir/err" "$dir/log" 2>/dev/null | tail -n 12
-		failed=$((failed + 1))
-	fi
-}
-
-# refused STATUS WORDS OPTION...: ends with STATUS and one line that has WORDS
-refused()
-{
-	local status=$1 words=$2
-	shift 2
-
-	timeout 20 "$memcg" "$@" >"$dir/log" 2>"$dir/err"
-	[[ $? -eq $status && $(wc -l <"$dir/err") -eq 1 ]] && grep -q -- "$words" "$dir/err"
 }
 
 # helps WORDS OPTION...
@@ -80,34 +50,6 @@ begin()
 	for ((i = 0; i < 200; i++)); do
 		[[ ! -s $dir/log ]] || return 0
 		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	return 1
-}
-
-# ended STATUS: it ends by itself within 20 s, so
-ended()
-{
-	local i status
-
-	for ((i = 0; i < 200; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	status=$?
-	pid=
-	[[ $status -eq $1 ]]
-}
-
-# logged PATTERN: appears in the log within 20 s
-logged()
-{
-	local i
-
-	for ((i = 0; i < 200; i++)); do
-		! grep -q -- "$1" "$dir/log" || return 0
 		sleep 0.1
 	done
 	return 1

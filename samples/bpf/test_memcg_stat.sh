@@ -10,43 +10,13 @@ set -u
 stat=${1:?give the path of the built sample}
 root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
 top=$root/test_memcg_stat.$$
-dir=$(mktemp -d)
 many=${MANY:-500}
-n=0 failed=0 pid=
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/memcg_check.sh"
 
 cleanup()
 {
-	[[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null
 	[[ ! -d $top ]] || find "$top" -depth -type d -exec rmdir {} + 2>/dev/null
-	rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-# check TEXT COMMAND...: one result
-check()
-{
-	local text=$1
-	shift
-
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $text"
-	else
-		echo "not ok $n - $text"
-		sed 's/^/# /' "$dir/err" "$dir/log" 2>/dev/null | tail -n 12
-		failed=$((failed + 1))
-	fi
-}
-
-# refused STATUS WORDS OPTION...: ends with STATUS and one line that has WORDS
-refused()
-{
-	local status=$1 words=$2
-	shift 2
-
-	timeout 20 "$stat" "$@" >"$dir/log" 2>"$dir/err"
-	[[ $? -eq $status && $(wc -l <"$dir/err") -eq 1 ]] && grep -q -- "$words" "$dir/err"
 }
 
 # shows OPTION...: its output is in $dir/log, and nothing is on stderr
@@ -134,7 +104,7 @@ openmetrics()
 		grep -q '^# TYPE memcg_pgfault counter$' "$dir/log" &&
 		grep -qE "^memcg_pgfault_total\{cgroup=\"$rel/a\",id=\"[0-9]+\"\} [0-9]+$" \
 			"$dir/log" &&
-		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} [0-9]+)' \
+		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} [0-9])' \
 			"$dir/log"
 }
 
@@ -183,22 +153,6 @@ begin()
 	return 1
 }
 
-# ended STATUS: it ends by itself, soon, with that
-ended()
-{
-	local i status
-
-	for ((i = 0; i < 100; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid"
-	status=$?
-	pid=
-	[[ $status -eq $1 ]]
-}
-
 stops_on()
 {
 	begin "$top" && kill -"$1" "$pid" && ended 0 && [[ ! -s $dir/err ]]
@@ -225,15 +179,9 @@ churn()
 # more cgroups than there were when it began, which takes another map
 grows()
 {
-	local i
-
 	begin --json "$top" || return
 	(cd "$top/b" && seq -f m%g "$many" | xargs mkdir) || return
-	for ((i = 0; i < 200; i++)); do
-		! grep -q "\"$rel/b/m$many\"" "$dir/log" || break
-		sleep 0.1
-	done
-	kill -INT "$pid" && ended 0 && [[ ! -s $dir/err && $i -lt 200 ]]
+	logged "\"$rel/b/m$many\"" && kill -INT "$pid" && ended 0 && [[ ! -s $dir/err ]]
 }
 
 counts_many()
