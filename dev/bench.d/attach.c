@@ -278,7 +278,8 @@ static void load(int keeper)
  * the other by a single one; then they are attached again, which is not measured.
  * A sample begins after a random pause or, of many threads, when a random number
  * of them has begun: after its own last grace period, or before the others have
- * got anywhere, it would always meet them in the same state.
+ * got anywhere, it would always meet them in the same state. Either is spent in
+ * sched_yield(), so that samples begin alike.
  */
 
 static struct {
@@ -347,7 +348,9 @@ static void latency_of(int round, const char *what, int map, int cgroup, int nr_
 				while (atomic_load(&others.begun) < begun)
 					sched_yield();
 			} else {
-				usleep(random() % 10000);
+				end = clock_us(CLOCK_MONOTONIC) + random() % 10000;
+				while (clock_us(CLOCK_MONOTONIC) < end)
+					sched_yield();
 			}
 			left = atomic_load(&others.left);
 			if (nr_threads && !left)
