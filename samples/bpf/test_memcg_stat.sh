@@ -104,7 +104,7 @@ openmetrics()
 		grep -q '^# TYPE memcg_pgfault counter$' "$dir/log" &&
 		grep -qE "^memcg_pgfault_total\{cgroup=\"$rel/a\",id=\"[0-9]+\"\} [0-9]+$" \
 			"$dir/log" &&
-		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} [0-9])' \
+		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} )' \
 			"$dir/log"
 }
 
