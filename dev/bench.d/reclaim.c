@@ -2,8 +2,8 @@
 /*
  * What the benchmark of reclaim runs in the guest:
  *
- *	reclaim load FILE MIB ROUNDS	write a file through a mapping and read it
- *					back, so many times; print what it took
+ *	reclaim load FILE MIB ROUNDS	write a file and read it back through a
+ *					mapping, so many times; print what it took
  *	reclaim daemon DIR START STOP	reclaim from user space, until SIGTERM: the
  *					usage of the cgroup is kept below START bytes,
  *					down to STOP, by memory.reclaim
@@ -55,11 +55,12 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Every first touch of a page in a round may allocate it: all are timed. */
+/* Every page that is written or touched may have to be allocated: all are timed. */
 static void load(const char *file, size_t size, int rounds)
 {
 	size_t pages = size / PAGE, i, n = 0, total = 2 * pages * rounds;
 	uint64_t start, before, after, sum = 0;
+	static unsigned char page[PAGE];
 	volatile unsigned char *p;
 	uint32_t *took;
 	int fd, round;
@@ -68,20 +69,26 @@ static void load(const char *file, size_t size, int rounds)
 	took = mmap(NULL, total * sizeof(*took), PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (took == MAP_FAILED || fd < 0 || ftruncate(fd, size))
+	if (took == MAP_FAILED || fd < 0)
 		err(1, "%s", file);
 
 	start = now_ns();
 	for (round = 0; round < rounds; round++) {
-		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (p == MAP_FAILED)
-			err(1, "mmap");
+		memset(page, round + 1, PAGE);
+		p = NULL;
 		before = now_ns();
 		for (i = 0; i < 2 * pages; i++) {
-			if (i < pages)
-				p[i * PAGE] = round + 1;
-			else
+			if (i == pages) {
+				p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+				if (p == MAP_FAILED)
+					err(1, "mmap");
+			}
+			if (i < pages) {
+				if (pwrite(fd, page, PAGE, i * PAGE) != PAGE)
+					err(1, "%s", file);
+			} else {
 				sum += p[(i - pages) * PAGE];
+			}
 			after = now_ns();
 			took[n++] = after - before;
 			before = after;

@@ -189,8 +189,9 @@ static void start_run(void)
 
 /*
  * Reclaim may be slower than who charges. Over the brake mark the charging tasks
- * are delayed the more, the nearer the limit is; unless there is nothing to
- * reclaim, when it would not help.
+ * are delayed: hardly above that mark, but with the square of the excess, so that
+ * the limit stays out of reach. Unless there is nothing to reclaim, when it would
+ * not help.
  */
 static unsigned int brake(__u64 usage)
 {
@@ -202,7 +203,7 @@ static unsigned int brake(__u64 usage)
 	if (over > brake_span)
 		over = brake_span;
 	count(stats.delays);
-	return 1 + over * (BRAKE_MAX_MS - 1) / brake_span;
+	return 1 + over * over * (BRAKE_MAX_MS - 1) / (brake_span * brake_span);
 }
 
 SEC("struct_ops/memcg_charged")

@@ -67,7 +67,7 @@ static const char usage_text[] =
 "      --start SIZE         from this usage on (default 3/4 of memory.max)\n"
 "      --stop SIZE          down to this one (default 7/8 of --start)\n"
 "      --brake SIZE|off     delay charges above this (default: half way from\n"
-"                           --start to memory.max), up to 100 ms at memory.max\n"
+"                           --start to memory.max), up to 10 ms at memory.max\n"
 "      --trigger LIST       of usage (default): above --start; psi: tasks stall;\n"
 "                           faults: many page faults; joined by commas. The last\n"
 "                           two reclaim above --stop while they fire\n"

@@ -14,7 +14,7 @@
 #define MAX_FUTILE	3	/* batches in a row that free nothing */
 #define BACK_OFF_MIN_MS	10	/* doubles with each futile run */
 #define BACK_OFF_MAX_MS	1000
-#define BRAKE_MAX_MS	100	/* the delay of a charge at the limit */
+#define BRAKE_MAX_MS	10	/* of delay, when the usage is at memory.max */
 
 struct memcg_reclaim_stats {
 	unsigned long long by_usage, by_psi, by_faults;	/* charges that found it firing */
