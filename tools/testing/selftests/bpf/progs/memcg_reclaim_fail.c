@@ -69,11 +69,35 @@ struct memcg_bpf_ops timer_ops = {
 	.memcg_charged = (void *)from_timer,
 };
 
-/* Another type's program, in which locks may be held: a socket's at least. */
+struct wq_elem {
+	struct bpf_wq wq;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, int);
+	__type(value, struct wq_elem);
+} works SEC(".maps");
+
+static int wq_callback(void *map, int *key, void *value)
+{
+	reclaim_root();
+	return 0;
+}
+
+/* The callback may sleep, but it belongs to another type's program. */
 SEC("?struct_ops")
 void BPF_PROG(from_tcp, struct sock *sk)
 {
-	reclaim_root();
+	struct wq_elem *elem;
+	int key = 0;
+
+	elem = bpf_map_lookup_elem(&works, &key);
+	if (!elem)
+		return;
+	bpf_wq_init(&elem->wq, &works, 0);
+	bpf_wq_set_callback(&elem->wq, wq_callback, 0);
 }
 
 SEC("?struct_ops")
