@@ -650,8 +650,7 @@ static int query_copy(const union bpf_attr *attr, const struct query_entry *entr
  *	policies there are, are written to
  *
  * Policies come in the order in which they are called. With count 0 nothing but
- * @uattr is written. Memory of the user is touched without any lock: a fault
- * there holds up nobody else.
+ * @uattr is written. Memory of the user is touched after cgroup_mutex was dropped.
  *
  * Context: process context, takes cgroup_mutex.
  *

@@ -4,8 +4,7 @@
  *
  * The counters are those of memory.stat, memory.events and memory.current, by
  * the same names and in the same units. One read() of a BPF cgroup iterator
- * brings all of them for all cgroups, so looking at tens of thousands of cgroups
- * every second is no burden; see memcg_stat.bpf.c.
+ * brings all of them for all cgroups; see memcg_stat.bpf.c.
  *
  * A counter that the kernel does not keep, or a cgroup without the memory
  * controller, shows as absent (-, null, or no sample at all), never as 0.

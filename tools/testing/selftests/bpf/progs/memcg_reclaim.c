@@ -26,7 +26,7 @@ __u64 spent_ns;
 __u64 calls;
 bool done;
 
-/* A reference to the memcg alone: one to its cgroup would keep rmdir's traces. */
+/* A reference to the memcg alone, which does not keep its cgroup from going. */
 static struct mem_cgroup *target(void)
 {
 	struct mem_cgroup *memcg;

@@ -93,10 +93,8 @@ int read_syscall(void *ctx)
 	return 0;
 }
 
-SEC("iter.s/cgroup")
-int read_iter_sleepable(struct bpf_iter__cgroup *ctx)
+static __always_inline int read_iterated(struct cgroup *cgrp, bool may_sleep)
 {
-	struct cgroup *cgrp = ctx->cgroup;
 	struct mem_cgroup *memcg;
 
 	if (!cgrp)
@@ -104,26 +102,23 @@ int read_iter_sleepable(struct bpf_iter__cgroup *ctx)
 	memcg = bpf_get_mem_cgroup(&cgrp->self);
 	if (!memcg)
 		return 1;
-	bpf_mem_cgroup_flush_stats(memcg);
+	if (may_sleep)
+		bpf_mem_cgroup_flush_stats(memcg);
 	read_both(memcg);
 	bpf_put_mem_cgroup(memcg);
 	return 0;
 }
 
+SEC("iter.s/cgroup")
+int read_iter_sleepable(struct bpf_iter__cgroup *ctx)
+{
+	return read_iterated(ctx->cgroup, true);
+}
+
 SEC("iter/cgroup")
 int read_iter(struct bpf_iter__cgroup *ctx)
 {
-	struct cgroup *cgrp = ctx->cgroup;
-	struct mem_cgroup *memcg;
-
-	if (!cgrp)
-		return 0;
-	memcg = bpf_get_mem_cgroup(&cgrp->self);
-	if (!memcg)
-		return 1;
-	read_both(memcg);
-	bpf_put_mem_cgroup(memcg);
-	return 0;
+	return read_iterated(ctx->cgroup, false);
 }
 
 /* A policy has its memcg as an argument and need not hold it. */
