@@ -16,6 +16,7 @@
  */
 
 #include <linux/bpf_memcg.h>
+#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/oom.h>
 #include <linux/psi.h>
@@ -66,13 +67,15 @@ void bpf_memcg_add_delay(unsigned int ms, u64 policy_cgid, u64 memcg_cgid)
 /**
  * __bpf_memcg_serve_delay - serve the delay that the current task owes
  *
- * Sleeps, killable, and counts as a memory stall.
+ * Sleeps, killable, never shorter than asked for, and longer by no more than the
+ * task's timer slack and what the scheduler needs. Counts as a memory stall.
  *
  * Context: on the way to user space, without locks.
  */
 void __bpf_memcg_serve_delay(void)
 {
 	unsigned int ms = current->bpf_memcg_delay_ms;
+	ktime_t expires = ms_to_ktime(ms);
 	unsigned long pflags;
 	ktime_t start;
 
@@ -83,7 +86,9 @@ void __bpf_memcg_serve_delay(void)
 
 	start = ktime_get();
 	psi_memstall_enter(&pflags);
-	schedule_timeout_killable(msecs_to_jiffies(ms));
+	/* Not a jiffies timeout: with HZ=250 one millisecond would take up to eight. */
+	set_current_state(TASK_KILLABLE);
+	schedule_hrtimeout_range(&expires, current->timer_slack_ns, HRTIMER_MODE_REL);
 	psi_memstall_leave(&pflags);
 
 	trace_bpf_memcg_delay(current->bpf_memcg_delay_policy, current->bpf_memcg_delay_memcg,

@@ -4,6 +4,9 @@
  *
  *	reclaim load FILE MIB ROUNDS	write a file and read it back through a
  *					mapping, so many times; print what it took
+ *	reclaim cold FILE MIB ROUNDS	the same, with nothing of it in the cache before
+ *					each writing and reading; dropping it is not
+ *					counted: what the misses alone cost
  *	reclaim daemon DIR START STOP	reclaim from user space, until SIGTERM: the
  *					usage of the cgroup is kept below START bytes,
  *					down to STOP, by memory.reclaim
@@ -20,6 +23,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +32,8 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <bpf/libbpf.h>
+#include "reclaim.skel.h"
 
 #define PAGE	4096UL
 
@@ -55,53 +61,100 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Every page that is written or touched may have to be allocated: all are timed. */
-static void load(const char *file, size_t size, int rounds)
+/* Make all of the file clean and forget it. Returns how long that took. */
+static uint64_t drop(int fd)
 {
-	size_t pages = size / PAGE, i, n = 0, total = 2 * pages * rounds;
-	uint64_t start, before, after, sum = 0;
+	uint64_t start = now_ns();
+
+	if (fdatasync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		err(1, "dropping the file from the cache");
+	return now_ns() - start;
+}
+
+/*
+ * Write a file and read it back, @rounds times. How long each page took goes to
+ * @took: every one that is written or touched may have to be allocated. Returns
+ * the time without that for drop().
+ */
+static uint64_t rounds_of(int fd, size_t pages, int rounds, bool cold, uint32_t *took)
+{
+	uint64_t start = now_ns(), before, after, sum = 0;
 	static unsigned char page[PAGE];
 	volatile unsigned char *p;
-	uint32_t *took;
-	int fd, round;
+	int round;
+	size_t i;
 
-	/* not of the cgroup's page cache, but there before anything is timed */
-	took = mmap(NULL, total * sizeof(*took), PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	if (took == MAP_FAILED || fd < 0)
-		err(1, "%s", file);
-
-	start = now_ns();
 	for (round = 0; round < rounds; round++) {
 		memset(page, round + 1, PAGE);
 		p = NULL;
 		before = now_ns();
 		for (i = 0; i < 2 * pages; i++) {
+			if (cold && i % pages == 0) {
+				start += drop(fd);
+				before = now_ns();
+			}
 			if (i == pages) {
-				p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+				p = mmap(NULL, pages * PAGE, PROT_READ, MAP_SHARED, fd, 0);
 				if (p == MAP_FAILED)
 					err(1, "mmap");
 			}
 			if (i < pages) {
 				if (pwrite(fd, page, PAGE, i * PAGE) != PAGE)
-					err(1, "%s", file);
+					err(1, "writing");
 			} else {
 				sum += p[(i - pages) * PAGE];
 			}
 			after = now_ns();
-			took[n++] = after - before;
+			*took++ = after - before;
 			before = after;
 		}
-		munmap((void *)p, size);
+		munmap((void *)p, pages * PAGE);
 	}
-	after = now_ns() - start;
-	if (sum != pages * rounds * (rounds + 1) / 2)
-		errx(1, "%s: read something else than was written", file);
+	if (sum != (uint64_t)pages * rounds * (rounds + 1) / 2)
+		errx(1, "read something else than was written");
+	return now_ns() - start;
+}
+
+static int open_new(const char *file)
+{
+	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0)
+		err(1, "%s", file);
+	return fd;
+}
+
+/*
+ * There is a first round with another file, not counted: the emulator translates
+ * kernel code anew after attaching a policy has changed it, when it runs first.
+ */
+static void load(const char *file, size_t size, int rounds, bool cold)
+{
+	size_t pages = size / PAGE, total = 2 * pages * rounds;
+	char other[4096];
+	uint64_t elapsed;
+	uint32_t *took;
+	int fd;
+
+	/* not of the cgroup's page cache, but there before anything is timed */
+	took = mmap(NULL, total * sizeof(*took), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (took == MAP_FAILED)
+		err(1, "mmap");
+
+	snprintf(other, sizeof(other), "%s.warm-up", file);
+	fd = open_new(other);
+	rounds_of(fd, pages, 1, cold, took);
+	unlink(other);
+	close(fd);
+	sync();
+
+	fd = open_new(file);
+	elapsed = rounds_of(fd, pages, rounds, cold, took);
 
 	qsort(took, total, sizeof(*took), by_size);
 	printf("{\"elapsed_us\": %llu, \"cpu_us\": %llu, \"p50_ns\": %u, \"p99_ns\": %u, \"p999_ns\": %u, \"max_ns\": %u}\n",
-	       (unsigned long long)after / 1000, (unsigned long long)cpu_us(),
+	       (unsigned long long)elapsed / 1000, (unsigned long long)cpu_us(),
 	       took[total / 2], took[total * 99 / 100], took[total * 999 / 1000],
 	       took[total - 1]);
 }
@@ -165,12 +218,34 @@ static void serve(const char *dir, long long start, long long stop)
 	       (unsigned long long)cpu_us());
 }
 
+static void meter(void)
+{
+	struct reclaim_bench *skel;
+	sigset_t term;
+	int sig;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
+	skel = reclaim_bench__open_and_load();
+	if (!skel || reclaim_bench__attach(skel))
+		errx(1, "cannot be measured");
+	fprintf(stderr, "metering\n");
+	sigwait(&term, &sig);
+	printf("{\"kthread_us\": %llu, \"calls\": %llu}\n",
+	       (unsigned long long)skel->bss->kthread_ns / 1000,
+	       (unsigned long long)skel->bss->calls);
+	reclaim_bench__destroy(skel);
+}
+
 int main(int argc, char **argv)
 {
-	if (argc == 5 && !strcmp(argv[1], "load"))
-		load(argv[2], strtoul(argv[3], NULL, 10) << 20, atoi(argv[4]));
+	if (argc == 5 && (!strcmp(argv[1], "load") || !strcmp(argv[1], "cold")))
+		load(argv[2], strtoul(argv[3], NULL, 10) << 20, atoi(argv[4]), *argv[1] == 'c');
 	else if (argc == 5 && !strcmp(argv[1], "daemon"))
 		serve(argv[2], atoll(argv[3]), atoll(argv[4]));
+	else if (argc == 2 && !strcmp(argv[1], "meter"))
+		meter();
 	else
 		errx(2, "see the first comment of reclaim.c");
 	return 0;

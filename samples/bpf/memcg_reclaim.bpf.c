@@ -83,6 +83,19 @@ struct {
 	__type(value, struct task_elem);
 } tasks SEC(".maps");
 
+/* Who was braked last on a CPU, and until when that lasts. */
+struct braked {
+	__u64 until;
+	__u32 pid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, int);
+	__type(value, struct braked);
+} braked SEC(".maps");
+
 /* The usage of the target, which is @memcg or an ancestor of it. */
 static __u64 target_usage(struct mem_cgroup *memcg)
 {
@@ -192,18 +205,31 @@ static void start_run(void)
  * are delayed: hardly above that mark, but with the square of the excess, so that
  * the limit stays out of reach. Unless there is nothing to reclaim, when it would
  * not help.
+ *
+ * The delays of one system call or page fault add up, and it may charge a whole
+ * readahead, faster than anybody reclaims. It is the usage that has to come down,
+ * however many charges saw it: who was just told to wait is not told again.
  */
-static unsigned int brake(__u64 usage)
+static unsigned int brake(__u64 usage, __u64 now)
 {
+	__u32 pid = bpf_get_current_pid_tgid(), ms;
+	struct braked *last;
+	int key = 0;
 	__u64 over;
 
 	if (!brake_span || usage <= brake_mark || back_off_ms == BACK_OFF_MAX_MS)
 		return 0;
+	last = bpf_map_lookup_elem(&braked, &key);
+	if (!last || (last->pid == pid && now < last->until))
+		return 0;
 	over = usage - brake_mark;
 	if (over > brake_span)
 		over = brake_span;
+	ms = 1 + over * over * (BRAKE_MAX_MS - 1) / (brake_span * brake_span);
+	last->pid = pid;
+	last->until = now + ms * NSEC_PER_MSEC;
 	count(stats.delays);
-	return 1 + over * over * (BRAKE_MAX_MS - 1) / (brake_span * brake_span);
+	return ms;
 }
 
 SEC("struct_ops/memcg_charged")
@@ -232,7 +258,7 @@ unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pa
 	}
 	if (fires && now >= back_off_until)
 		start_run();
-	return brake(usage);
+	return brake(usage, now);
 }
 
 SEC(".struct_ops.link")
@@ -275,6 +301,7 @@ int prepare(void *ctx)
 	elem = bpf_map_lookup_elem(&queue, &key);
 	if (!elem)
 		return 1;
-	return bpf_wq_init(&elem->wq, &queue, 0) ?:
+	/* On any CPU: a bound one would compete with the task that charges. */
+	return bpf_wq_init(&elem->wq, &queue, BPF_F_WQ_UNBOUND) ?:
 	       bpf_wq_set_callback(&elem->wq, queue_callback, 0);
 }

@@ -10,7 +10,7 @@ __u64 remote_calls;	/* of policy a, for charges made by others */
 __u64 delays;		/* of the target */
 __u64 asked_ms;
 __u64 served_ms;
-__u64 max_served_ms;
+__u64 shortest_ms = -1;	/* served at once */
 __u64 last_policy_cgid;
 __u64 last_memcg_cgid;
 __u64 other_delays;	/* of anybody else */
@@ -46,8 +46,8 @@ int on_delay(struct trace_event_raw_bpf_memcg_delay *ctx)
 	}
 	__sync_fetch_and_add(&asked_ms, ctx->asked_ms);
 	__sync_fetch_and_add(&served_ms, ctx->served_ms);
-	if (ctx->served_ms > max_served_ms)
-		max_served_ms = ctx->served_ms;
+	if (ctx->served_ms < shortest_ms)
+		shortest_ms = ctx->served_ms;
 	last_policy_cgid = ctx->policy_cgid;
 	last_memcg_cgid = ctx->memcg_cgid;
 	__sync_fetch_and_add(&delays, 1);
