@@ -3,6 +3,7 @@
  * bpf_try_to_free_mem_cgroup_pages(): what it refuses, what it frees, and who
  * pays for it.
  */
+#include <fnmatch.h>
 #include <pthread.h>
 #include <test_progs.h>
 #include "memcg_helpers.h"
@@ -25,6 +26,15 @@ static int run(const struct bpf_program *prog)
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
 	return bpf_prog_test_run_opts(bpf_program__fd(prog), &opts) ?: opts.retval;
+}
+
+/* For one page of /p, in the one way that is always allowed. */
+static void aim(struct memcg_reclaim *skel)
+{
+	skel->bss->cgid = get_cgroup_id("/p");
+	skel->bss->nr_pages = 1;
+	skel->bss->gfp = MEMCG_GFP_KERNEL;
+	skel->bss->swappiness = -1;
 }
 
 /* The verifier's refusals. from_tcp fails if bpf_memcg_reclaim_filter() lets all pass. */
@@ -251,6 +261,38 @@ out:
 	close(root);
 }
 
+/*
+ * Which kernel thread it is: one of the CPU that started the work, or one of no
+ * CPU. Catches: the flag ignored, or always in force. Fails if bpf_wq_queue()
+ * does not look at the flags, or bpf_wq_init() takes all of them.
+ */
+static void test_workqueue(struct memcg_reclaim *unused, int p)
+{
+	static const struct {
+		__u32 flags;
+		int ret;
+		const char *name;
+	} cases[] = {
+		{ 0, 0, "kworker/[0-9]*" },
+		{ BPF_F_WQ_UNBOUND, 0, "kworker/u*" },
+		{ BPF_F_WQ_UNBOUND << 1, 2, "" },
+	};
+	struct memcg_reclaim *skel;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		skel = memcg_reclaim__open_and_load();
+		if (!ASSERT_OK_PTR(skel, "memcg_reclaim__open_and_load"))
+			return;
+		aim(skel);
+		skel->bss->wq_flags = cases[i].flags;
+		ASSERT_EQ(run(skel->progs.start_worker), cases[i].ret, "start_worker");
+		ASSERT_TRUE(cases[i].ret || memcg_wait(skel->bss->done), "done");
+		ASSERT_OK(fnmatch(cases[i].name, skel->bss->worker_name, 0), "the worker's name");
+		memcg_reclaim__destroy(skel);
+	}
+}
+
 void test_memcg_reclaim(void)
 {
 	static const struct {
@@ -261,6 +303,7 @@ void test_memcg_reclaim(void)
 		{ "bounded", test_bounded },
 		{ "dying", test_dying },
 		{ "accounting", test_accounting },
+		{ "workqueue", test_workqueue },
 	};
 	struct memcg_reclaim *skel;
 	int i, p;
@@ -279,10 +322,7 @@ void test_memcg_reclaim(void)
 		if (ASSERT_OK_PTR(skel, "memcg_reclaim__open_and_load") &&
 		    ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment")) {
 			p = memcg_create("/p");
-			skel->bss->cgid = get_cgroup_id("/p");
-			skel->bss->nr_pages = 1;
-			skel->bss->gfp = MEMCG_GFP_KERNEL;
-			skel->bss->swappiness = -1;
+			aim(skel);
 			if (ASSERT_GE(p, 0, "memcg_create"))
 				tests[i].fn(skel, p);
 		}

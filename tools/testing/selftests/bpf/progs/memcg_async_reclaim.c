@@ -160,5 +160,6 @@ int prepare(void *ctx)
 	elem = bpf_map_lookup_elem(&queue, &key);
 	if (!elem)
 		return 1;
-	return bpf_wq_init(&elem->wq, &queue, 0) ?: bpf_wq_set_callback(&elem->wq, wq_callback, 0);
+	return bpf_wq_init(&elem->wq, &queue, BPF_F_WQ_UNBOUND) ?:
+	       bpf_wq_set_callback(&elem->wq, wq_callback, 0);
 }

@@ -26,6 +26,9 @@ __u64 spent_ns;
 __u64 calls;
 bool done;
 
+__u32 wq_flags;
+char worker_name[16];
+
 /* A reference to the memcg alone, which does not keep its cgroup from going. */
 static struct mem_cgroup *target(void)
 {
@@ -100,6 +103,7 @@ struct {
 
 static int worker(void *map, int *key, void *value)
 {
+	bpf_get_current_comm(worker_name, sizeof(worker_name));
 	reclaim_repeatedly();
 	done = true;
 	return 0;
@@ -114,7 +118,8 @@ int start_worker(void *ctx)
 	elem = bpf_map_lookup_elem(&work, &key);
 	if (!elem)
 		return 1;
-	if (bpf_wq_init(&elem->wq, &work, 0) || bpf_wq_set_callback(&elem->wq, worker, 0))
+	if (bpf_wq_init(&elem->wq, &work, wq_flags) ||
+	    bpf_wq_set_callback(&elem->wq, worker, 0))
 		return 2;
 	return bpf_wq_start(&elem->wq, 0) ? 3 : 0;
 }
