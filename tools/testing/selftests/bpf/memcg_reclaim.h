@@ -11,6 +11,8 @@
 
 #define MEMCG_RECLAIM_MOST	4096
 
+#define MEMCG_WQ_UNBOUND	1	/* BPF_F_WQ_UNBOUND, which programs alone can see */
+
 /* There was no memcg to call the kfunc for; no errno has this value */
 #define MEMCG_RECLAIM_NONE	(-100000)
 

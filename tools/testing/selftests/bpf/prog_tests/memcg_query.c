@@ -5,8 +5,13 @@
  *
  *	/p - /p/a - /p/a/c
  */
+#include <poll.h>
+#include <pthread.h>
 #include <test_progs.h>
 #include <bpf/btf.h>
+#include <linux/userfaultfd.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include "memcg_helpers.h"
 #include "memcg_attach.skel.h"
@@ -358,6 +363,93 @@ static void test_sizes(void)
 	bpf_link__destroy(link);
 }
 
+/* A page that is not there until somebody provides it, and who does so when. */
+struct absent {
+	void *page;
+	int uffd;
+	int go_on;	/* eventfd: now, else after PATIENCE_MS */
+	bool in_time;
+	int err;	/* of the query that waits for the page */
+};
+
+#define PATIENCE_MS	10000
+
+static void *query_into(void *arg)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+	struct absent *absent = arg;
+
+	opts.struct_ops_type_id = type_id;
+	opts.count = 1;
+	opts.map_ids = absent->page;
+	absent->err = bpf_prog_query_opts(cgroup[PA], BPF_STRUCT_OPS, &opts);
+	return NULL;
+}
+
+static void *provide(void *arg)
+{
+	struct absent *absent = arg;
+	struct pollfd pollfd = { .fd = absent->go_on, .events = POLLIN };
+	struct uffdio_zeropage zero = {
+		.range = { .start = (unsigned long)absent->page, .len = getpagesize() },
+	};
+
+	absent->in_time = poll(&pollfd, 1, PATIENCE_MS) == 1;
+	ioctl(absent->uffd, UFFDIO_ZEROPAGE, &zero);
+	return NULL;
+}
+
+/*
+ * Memory of the user that takes as long as it likes to appear holds up the query
+ * that writes there, and nobody else. Fails if query_copy() runs under
+ * cgroup_mutex: then the second attach waits for the page.
+ */
+static void test_slow_memory(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register where = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct absent absent = { .uffd = -1, .go_on = -1 };
+	struct bpf_link *a, *b = NULL;
+	pthread_t asker, provider;
+	struct pollfd fault;
+
+	a = memcg_attach(skel->maps.a, cgroup[PA], MULTI);
+	absent.go_on = eventfd(0, EFD_CLOEXEC);
+	absent.uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	absent.page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	where.range.start = (unsigned long)absent.page;
+	where.range.len = getpagesize();
+	if (!ASSERT_OK_PTR(a, "attach a") || !ASSERT_OK_FD(absent.go_on, "eventfd") ||
+	    !ASSERT_OK_FD(absent.uffd, "userfaultfd") ||
+	    !ASSERT_NEQ(absent.page, MAP_FAILED, "mmap") ||
+	    !ASSERT_OK(ioctl(absent.uffd, UFFDIO_API, &api), "UFFDIO_API") ||
+	    !ASSERT_OK(ioctl(absent.uffd, UFFDIO_REGISTER, &where), "UFFDIO_REGISTER") ||
+	    !ASSERT_OK(pthread_create(&asker, NULL, query_into, &absent), "the one who asks"))
+		goto out;
+	fault = (struct pollfd){ .fd = absent.uffd, .events = POLLIN };
+	ASSERT_EQ(poll(&fault, 1, PATIENCE_MS), 1, "the query waits for its page");
+	if (ASSERT_OK(pthread_create(&provider, NULL, provide, &absent), "who provides")) {
+		b = memcg_attach(skel->maps.b, cgroup[PA], MULTI);
+		ASSERT_OK_PTR(b, "attach b");
+		eventfd_write(absent.go_on, 1);
+		pthread_join(provider, NULL);
+		ASSERT_TRUE(absent.in_time, "attached meanwhile");
+	} else {
+		provide(&absent);
+	}
+	pthread_join(asker, NULL);
+	ASSERT_OK(absent.err, "query");
+	ASSERT_EQ(*(__u32 *)absent.page, map_id(skel->maps.a), "its answer");
+out:
+	bpf_link__destroy(a);
+	bpf_link__destroy(b);
+	if (absent.page != MAP_FAILED)
+		munmap(absent.page, getpagesize());
+	close(absent.uffd);
+	close(absent.go_on);
+}
+
 void test_memcg_query(void)
 {
 	static const struct {
@@ -369,6 +461,7 @@ void test_memcg_query(void)
 		{ "refusals", test_query_refusals },
 		{ "revision", test_revision },
 		{ "sizes", test_sizes },
+		{ "slow_memory", test_slow_memory },
 	};
 	struct btf *btf = btf__load_vmlinux_btf();
 	int i, j;

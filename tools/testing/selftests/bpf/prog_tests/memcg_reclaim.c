@@ -274,8 +274,8 @@ static void test_workqueue(struct memcg_reclaim *unused, int p)
 		const char *name;
 	} cases[] = {
 		{ 0, 0, "kworker/[0-9]*" },
-		{ BPF_F_WQ_UNBOUND, 0, "kworker/u*" },
-		{ BPF_F_WQ_UNBOUND << 1, 2, "" },
+		{ MEMCG_WQ_UNBOUND, 0, "kworker/u*" },
+		{ MEMCG_WQ_UNBOUND << 1, 2, "" },
 	};
 	struct memcg_reclaim *skel;
 	int i;
