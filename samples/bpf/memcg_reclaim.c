@@ -65,7 +65,7 @@ static const char usage_text[] =
 "                           who reclaims: a kernel thread (default), or the task\n"
 "                           that charged, on its way to user space\n"
 "      --start SIZE         from this usage on (default 3/4 of memory.max)\n"
-"      --stop SIZE          down to this one (default 7/8 of --start; 31/32 in\n"
+"      --stop SIZE          down to this one (default 7/8 of --start; 127/128 in\n"
 "                           task-work, where somebody waits for it)\n"
 "      --brake SIZE|off     delay charges above this (default: half way from\n"
 "                           --start to memory.max), up to 10 ms at memory.max\n"
@@ -76,7 +76,7 @@ static const char usage_text[] =
 "                           a second, 1000..1000000 (default 50000)\n"
 "      --faults N           faults fires from N in 100 ms, 1..10000000 (default\n"
 "                           2000)\n"
-"      --batch PAGES        reclaimed at once, 32..4096 (default 512; 128 in\n"
+"      --batch PAGES        reclaimed at once, 32..4096 (default 512; 32 in\n"
 "                           task-work)\n"
 "      --duration S         stop after S seconds, 1..31536000\n"
 "      --json FILE          at the end, write the counters there (-: to stdout)\n"
@@ -228,9 +228,9 @@ static int check_marks(void)
 		start_mark = limit / 4 * 3;
 	/* In small steps when the task that charged waits for them */
 	if (!stop_mark)
-		stop_mark = use_task_work ? start_mark / 32 * 31 : start_mark / 8 * 7;
+		stop_mark = use_task_work ? start_mark / 128 * 127 : start_mark / 8 * 7;
 	if (!batch)
-		batch = use_task_work ? 128 : 512;
+		batch = use_task_work ? 32 : 512;
 	if (limit && start_mark >= limit)
 		return complain(EXIT_USAGE, "--start %llu is not below memory.max, which is %llu",
 				start_mark, limit);
