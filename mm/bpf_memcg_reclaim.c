@@ -10,9 +10,10 @@
  * kfunc past the verifier.
  *
  * Who pays. A task that reclaims pays by being in its cgroup. The CPU time of a
- * kernel thread would vanish in the root cgroup instead. It is added to the
- * cpu.stat of the cgroup that is reclaimed from, and with it to those of the
- * ancestors. The root's is taken from the CPUs and has that time already, once.
+ * kernel thread would vanish in the root cgroup instead, which the threads of
+ * workqueues cannot leave. It is added to the cpu.stat of the cgroup that is
+ * reclaimed from, and with it to those of the ancestors. The root's is taken from
+ * the CPUs and has that time already, once.
  * This is bookkeeping: cpu.max does not throttle kernel threads.
  *
  * Not a stall. Nobody waits for a kernel thread, so PSI is told nothing, as with
@@ -34,16 +35,6 @@
 
 /* 16 MiB of 4 KiB pages: some milliseconds. Who wants more calls again. */
 #define BPF_MEMCG_RECLAIM_MAX	4096UL
-
-/*
- * Does the time of this task get lost? A kernel thread that somebody moved out
- * of the root cgroup is accounted for where it is, and must not be again.
- */
-static bool nobody_pays(void)
-{
-	guard(rcu)();
-	return (current->flags & PF_KTHREAD) && !cgroup_parent(task_dfl_cgroup(current));
-}
 
 static void account_to(struct mem_cgroup *memcg, u64 ns)
 {
@@ -82,9 +73,9 @@ __bpf_kfunc long bpf_try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, unsi
 						  gfp_t gfp_mask, unsigned int reclaim_options,
 						  int swappiness)
 {
+	bool account = current->flags & PF_KTHREAD;
 	unsigned long reclaimed;
 	u64 start = 0;
-	bool account;
 
 	if (!nr_pages || gfp_mask != GFP_KERNEL ||
 	    reclaim_options & ~(MEMCG_RECLAIM_MAY_SWAP | MEMCG_RECLAIM_PROACTIVE) ||
@@ -100,7 +91,6 @@ __bpf_kfunc long bpf_try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, unsi
 	if (current->flags & PF_EXITING || fatal_signal_pending(current))
 		return -EINTR;
 
-	account = nobody_pays();
 	if (account)
 		start = task_sched_runtime(current);
 	reclaimed = try_to_free_mem_cgroup_pages(memcg, min(nr_pages, BPF_MEMCG_RECLAIM_MAX),

@@ -331,17 +331,20 @@ next:
  */
 static void test_two_levels(struct fixture *f)
 {
+	struct memcg_book *books = f->skel->bss->a_books;
 	__u32 flags[] = { OVERRIDE, MULTI };
 	struct bpf_link *upper, *lower;
-	int i, j;
+	int i, j, before;
 
 	for (i = 0; i < 4; i++) {
+		before = memcg_book(books, f->id[PAC])->online;
 		upper = memcg_attach(f->skel->maps.a, f->fd[P], flags[i / 2]);
 		lower = memcg_attach(f->skel->maps.a, f->fd[PA], flags[i / 2]);
 		if (!ASSERT_OK_PTR(upper, "upper") || !ASSERT_OK_PTR(lower, "lower"))
 			goto next;
 		ASSERT_EQ(told(f, PX), A, "both: upper");
 		ASSERT_EQ(told(f, PAC), A, "both: lower");
+		ASSERT_EQ(memcg_book(books, f->id[PAC])->online - before, 2, "both: online calls");
 
 		if (i % 2) {
 			bpf_link__destroy(upper);
@@ -359,10 +362,10 @@ next:
 		bpf_link__destroy(lower);
 		ASSERT_EQ(told(f, PAC), 0, "both gone");
 		for (j = 0; j < NR_CGROUPS; j++)
-			ASSERT_EQ(memcg_book(f->skel->bss->a_books, f->id[j])->online,
-				  memcg_book(f->skel->bss->a_books, f->id[j])->offline, paths[j]);
+			ASSERT_EQ(memcg_book(books, f->id[j])->online,
+				  memcg_book(books, f->id[j])->offline, paths[j]);
 	}
-	ASSERT_EQ(memcg_books_late(f->skel->bss->a_books), 0, "calls after offline");
+	ASSERT_EQ(memcg_books_late(books), 0, "calls after offline");
 }
 
 /*

@@ -134,6 +134,48 @@ out:
 	close(parent);
 }
 
+/*
+ * The io controller needs the memory controller: switched off, that one stays
+ * behind io unseen. Catches: attaching to what users cannot see, and links that
+ * stay there. Fails without the look at subtree_control in target_css(), and
+ * without bpf_cgroup_ops_css_reset().
+ */
+static void test_controller_hidden(void)
+{
+	int parent = memcg_create("/p"), fd = memcg_create("/p/a");
+	struct bpf_link *upper, *link, *again = NULL;
+	__u64 id = get_cgroup_id("/p/a"), calls;
+
+	upper = memcg_attach(skel->maps.b, parent, BPF_F_ALLOW_MULTI);
+	link = memcg_attach(skel->maps.a, fd, BPF_F_ALLOW_MULTI);
+	if (!ASSERT_OK_PTR(upper, "attach above") || !ASSERT_OK_PTR(link, "attach") ||
+	    !ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "+io"), "io"))
+		goto out;
+	ASSERT_TRUE(memcg_hears(skel->bss->a_books, fd, id), "hears");
+
+	ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "-memory"), "off");
+	ASSERT_TRUE(link_events(link, 10000) & POLLHUP, "POLLHUP");
+	ASSERT_TRUE(memcg_wait(book(id)->offline == 1), "offline");
+	ASSERT_EQ(memcg_attach_errno(skel->maps.a, fd, BPF_F_ALLOW_MULTI), ENOENT,
+		  "attach while off");
+	calls = book(id)->calls;
+	ASSERT_TRUE(memcg_hears(skel->bss->b_books, fd, id), "what it inherits goes on");
+	ASSERT_EQ(book(id)->calls, calls, "calls while off");
+
+	ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "+memory"), "on");
+	check_dead_link(link);
+	again = memcg_attach(skel->maps.a, fd, BPF_F_ALLOW_MULTI);
+	if (ASSERT_OK_PTR(again, "attach again"))
+		ASSERT_TRUE(memcg_hears(skel->bss->a_books, fd, id), "hears again");
+	ASSERT_EQ(book(id)->late, 0, "calls after offline");
+out:
+	bpf_link__destroy(again);
+	bpf_link__destroy(link);
+	bpf_link__destroy(upper);
+	close(fd);
+	close(parent);
+}
+
 /* What is done to a link while its cgroup is removed */
 enum { CREATE, CLOSE, DETACH, UPDATE, PIN, NR_RACES };
 
@@ -722,6 +764,7 @@ void test_memcg_lifetime(void)
 	} tests[] = {
 		{ "rmdir", test_rmdir },
 		{ "controller_off_on", test_controller_off_on },
+		{ "controller_hidden", test_controller_hidden },
 		{ "race", test_race },
 		{ "race_controller", test_race_controller },
 		{ "inside", test_inside },

@@ -283,7 +283,8 @@ static __u64 revision_of(int at)
 /*
  * A revision that moved on forbids the change. Catches: expected_revision not
  * looked at, or a change that does not move it. Fails without any one
- * node->revision++, or comparison, in cgroup_struct_ops.c.
+ * node->revision++, or comparison, in cgroup_struct_ops.c; or if an update to
+ * the same map is not told from others.
  */
 static void test_revision(void)
 {
@@ -317,6 +318,10 @@ static void test_revision(void)
 	ASSERT_GT(now, before, "updated");
 	ASSERT_EQ(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.a), &opts), -ESTALE,
 		  "once more");
+
+	opts.expected_revision = now;
+	ASSERT_OK(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.b), &opts), "the same");
+	ASSERT_EQ(revision_of(PA), now, "nothing changed");
 
 	/* of each cgroup its own */
 	before = revision_of(PAC);

@@ -190,9 +190,30 @@ out:
 	close(d);
 }
 
+static int reclaim_forever(void *skel)
+{
+	return run(((struct memcg_reclaim *)skel)->progs.reclaim_until_dead);
+}
+
+/* Who is killed stops. Fails without the look at fatal_signal_pending(). */
+static void test_killed(struct memcg_reclaim *skel, int p)
+{
+	__u64 start;
+	pid_t pid;
+
+	skel->bss->until_spent_ns = ~0ULL;
+	skel->bss->deadline_ns = get_time_ns() + 20000000000ULL;
+	pid = memcg_spawn(p, reclaim_forever, skel);
+	ASSERT_TRUE(memcg_wait(skel->bss->calls), "began");
+	start = get_time_ns();
+	memcg_kill(pid);
+	ASSERT_LT((get_time_ns() - start) / 1000000, 10000, "time to die, ms");
+	ASSERT_EQ(skel->bss->result, -EINTR, "the last call");
+}
+
 /*
  * What a kernel thread spends, while nobody else works in the cgroup. Fails
- * without account_to(), or if nobody_pays() says yes for every task.
+ * without account_to(), or if it is called for every task.
  */
 static void test_accounting(struct memcg_reclaim *skel, int p)
 {
@@ -302,6 +323,7 @@ void test_memcg_reclaim(void)
 		{ "arguments", test_arguments },
 		{ "bounded", test_bounded },
 		{ "dying", test_dying },
+		{ "killed", test_killed },
 		{ "accounting", test_accounting },
 		{ "workqueue", test_workqueue },
 	};
