@@ -6,7 +6,7 @@
  * A policy is attached to a memcg, that is to a cgroup in which the memory
  * controller is enabled, through bpf_cgroup_ops_link_create() and in no other
  * way. The struct mem_cgroup embeds the node that its attachments hang on and
- * that mm/bpf_memcg_dispatch.c reads.
+ * whose effective array mm/bpf_memcg_core.c and the files that use it read.
  *
  * css_online() gives a new memcg what it inherits when nothing can charge it
  * yet; css_offline() takes everything away before it does anything else, so that
@@ -19,6 +19,7 @@
 #include <linux/btf.h>
 #include <linux/init.h>
 #include <linux/memcontrol.h>
+#include <linux/page_counter.h>
 
 #include "bpf_memcg_internal.h"
 
@@ -36,7 +37,11 @@ static void memcg_online(struct cgroup_subsys_state *css, void *ops)
 
 static void memcg_offline(struct cgroup_subsys_state *css, void *ops)
 {
-	bpf_memcg_call_offline(mem_cgroup_from_css(css), ops);
+	struct mem_cgroup *memcg = mem_cgroup_from_css(css);
+
+	/* What the policy answered about protection ends with its rule. */
+	page_counter_override(&memcg->memory, PAGE_COUNTER_AS_SET, PAGE_COUNTER_AS_SET);
+	bpf_memcg_call_offline(memcg, ops);
 }
 
 static const struct bpf_cgroup_ops_type memcg_bpf_ops_type = {

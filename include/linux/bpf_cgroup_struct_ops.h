@@ -48,6 +48,7 @@ struct bpf_cgroup_ops_node {
  * @link: the identity of the attachment; for comparison only
  * @map: the map that holds @ops
  * @cgroup_id: the cgroup that the policy is attached to
+ * @delegate: the policy was attached without the host's authority
  * @gone: the policy is not in the array that replaced this one, and @map is
  *	pinned until the policy has been told
  */
@@ -56,6 +57,7 @@ struct bpf_cgroup_ops_item {
 	struct bpf_cgroup_ops_link	*link;
 	struct bpf_map			*map;
 	u64				cgroup_id;
+	bool				delegate;
 	bool				gone;
 };
 

@@ -4,9 +4,11 @@
  * gates by which the memory controller calls it.
  *
  * mm/bpf_memcg_ops.c makes struct memcg_bpf_ops loadable and attachable,
- * mm/bpf_memcg_dispatch.c calls the policies, mm/bpf_memcg_delay.c serves the
- * delays that they ask for. While no policy is attached to any cgroup each gate
- * is a jump label that is not taken; without CONFIG_BPF_MEMCG it is nothing.
+ * mm/bpf_memcg_core.c has what all calls of a policy have in common,
+ * mm/bpf_memcg_charge.c and mm/bpf_memcg_protect.c make the calls, and
+ * mm/bpf_memcg_delay.c serves the delays that policies ask for. While no policy is
+ * attached to any cgroup each gate is a jump label that is not taken; without
+ * CONFIG_BPF_MEMCG it is nothing.
  */
 #ifndef _LINUX_BPF_MEMCG_H
 #define _LINUX_BPF_MEMCG_H
@@ -21,8 +23,8 @@ struct mem_cgroup;
 /**
  * enum bpf_memcg_protection - what below_low() and below_min() may answer
  * @BPF_MEMCG_DEFAULT: no opinion: the kernel decides by memory.low or memory.min
- * @BPF_MEMCG_PROTECT: spare this memcg, whatever its memory.low or memory.min
- * @BPF_MEMCG_EXPOSE: do not spare it, whatever its memory.low or memory.min
+ * @BPF_MEMCG_PROTECT: protect all that this memcg uses
+ * @BPF_MEMCG_EXPOSE: protect nothing of it, and give its share to its siblings
  */
 enum bpf_memcg_protection {
 	BPF_MEMCG_DEFAULT,
@@ -88,10 +90,23 @@ struct memcg_bpf_ops {
 	void (*memcg_uncharged)(struct mem_cgroup *memcg, unsigned int nr_pages);
 
 	/**
-	 * @below_low: Reclaim asks whether to spare @memcg as if it were below
-	 * its memory.low. @elow is its effective memory.low and @usage its
-	 * usage, both in pages. What only the policy protects is reclaimed
-	 * nevertheless when the alternative is an OOM kill.
+	 * @below_low: Reclaim computes the effective protection of @memcg.
+	 * @elow is the effective memory.low that the kernel arrives at by
+	 * itself, and @usage the usage, both in pages. Asked once in each
+	 * reclaim pass, unless @below_min was answered with
+	 * %BPF_MEMCG_PROTECT, and not asked about the memcg that is itself
+	 * the target of the reclaim.
+	 *
+	 * %BPF_MEMCG_PROTECT makes the effective memory.low cover the usage.
+	 * Reclaim passes over @memcg until there is nothing else to reclaim. A
+	 * policy with the host's authority protects regardless of what the
+	 * ancestors have. One with a delegate's protects as memory.low=max
+	 * would: within what the ancestors have, and not the cgroup that it
+	 * is attached to.
+	 *
+	 * %BPF_MEMCG_EXPOSE makes the effective memory.low 0. @memcg claims
+	 * nothing of its parent's protection until the policy answers
+	 * otherwise or no longer governs it, so its siblings get its share.
 	 *
 	 * Context: reclaim, in process context or kswapd.
 	 *
@@ -104,6 +119,9 @@ struct memcg_bpf_ops {
 	/**
 	 * @below_min: The same for memory.min: @emin is the effective
 	 * memory.min of @memcg, in pages. Asked before @below_low.
+	 * %BPF_MEMCG_EXPOSE makes the effective memory.min 0.
+	 * %BPF_MEMCG_PROTECT is granted as memory.low, as by @below_low: a
+	 * policy must not be able to force an OOM kill.
 	 *
 	 * Context: reclaim, in process context or kswapd.
 	 *
@@ -139,15 +157,12 @@ void bpf_memcg_css_reset(struct mem_cgroup *memcg);
 
 void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp);
 void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages);
-bool __bpf_memcg_below_low(struct mem_cgroup *memcg, unsigned long elow, unsigned long usage);
-bool __bpf_memcg_below_min(struct mem_cgroup *memcg, unsigned long emin, unsigned long usage);
-void __bpf_memcg_protection(struct mem_cgroup *memcg, unsigned long *min, unsigned long *low,
-			    unsigned long usage);
+bool __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive);
 unsigned int __bpf_memcg_over_limit(struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
 				    gfp_t gfp, unsigned int nr_pages);
 void __bpf_memcg_serve_delay(void);
 
-static inline bool bpf_memcg_enabled(void)
+static inline bool bpf_memcg_has_policies(void)
 {
 	return static_branch_unlikely(&bpf_memcg_key);
 }
@@ -155,41 +170,22 @@ static inline bool bpf_memcg_enabled(void)
 /* The memory counter of @memcg, and of its ancestors, went up. */
 static inline void bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp)
 {
-	if (bpf_memcg_enabled())
+	if (bpf_memcg_has_policies())
 		__bpf_memcg_charged(memcg, nr_pages, gfp);
 }
 
 /* It went down. */
 static inline void bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages)
 {
-	if (bpf_memcg_enabled())
+	if (bpf_memcg_has_policies())
 		__bpf_memcg_uncharged(memcg, nr_pages);
 }
 
-/* Is @memcg to be spared as long as there is something else to reclaim? */
-static inline bool bpf_memcg_below_low(struct mem_cgroup *memcg, unsigned long elow,
-				       unsigned long usage)
+/* Compute the effective protection of a @memcg with policies. False: it has none. */
+static inline bool bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg,
+					bool recursive)
 {
-	if (bpf_memcg_enabled())
-		return __bpf_memcg_below_low(memcg, elow, usage);
-	return elow >= usage;
-}
-
-/* Is @memcg to be spared? */
-static inline bool bpf_memcg_below_min(struct mem_cgroup *memcg, unsigned long emin,
-				       unsigned long usage)
-{
-	if (bpf_memcg_enabled())
-		return __bpf_memcg_below_min(memcg, emin, usage);
-	return emin >= usage;
-}
-
-/* What of the protection of @memcg counts in the proportional scan? */
-static inline void bpf_memcg_protection(struct mem_cgroup *memcg, unsigned long *min,
-					unsigned long *low, unsigned long usage)
-{
-	if (bpf_memcg_enabled())
-		__bpf_memcg_protection(memcg, min, low, usage);
+	return bpf_memcg_has_policies() && __bpf_memcg_protection(root, memcg, recursive);
 }
 
 /* How much is to be reclaimed for a charge that hit a limit? */
@@ -197,7 +193,7 @@ static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,
 						struct mem_cgroup *over_limit, gfp_t gfp,
 						unsigned int nr_pages)
 {
-	if (bpf_memcg_enabled())
+	if (bpf_memcg_has_policies())
 		return __bpf_memcg_over_limit(memcg, over_limit, gfp, nr_pages);
 	return nr_pages;
 }
@@ -218,11 +214,6 @@ static inline void bpf_memcg_fork(struct task_struct *child)
 }
 
 #else /* CONFIG_BPF_MEMCG */
-
-static inline bool bpf_memcg_enabled(void)
-{
-	return false;
-}
 
 static inline int bpf_memcg_css_online(struct mem_cgroup *memcg)
 {
@@ -245,21 +236,10 @@ static inline void bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr
 {
 }
 
-static inline bool bpf_memcg_below_low(struct mem_cgroup *memcg, unsigned long elow,
-				       unsigned long usage)
+static inline bool bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg,
+					bool recursive)
 {
-	return elow >= usage;
-}
-
-static inline bool bpf_memcg_below_min(struct mem_cgroup *memcg, unsigned long emin,
-				       unsigned long usage)
-{
-	return emin >= usage;
-}
-
-static inline void bpf_memcg_protection(struct mem_cgroup *memcg, unsigned long *min,
-					unsigned long *low, unsigned long usage)
-{
+	return false;
 }
 
 static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,

@@ -5,9 +5,10 @@
  *	/p - /p/a	with as much clean page cache each
  *	   - /p/b
  *
- * Every case reclaims from /p and looks at what /p/a and /p/b lost. All of it
- * runs for both LRU implementations if the kernel has both, because each asks
- * for protection in places of its own.
+ * Most cases reclaim from /p and look at what /p/a and /p/b lost. All of it runs
+ * for both LRU implementations if the kernel has both: they read the effective
+ * protection in different places. memcg_protection.c compares the answers with
+ * what memory.low does, under each way of reclaim.
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
@@ -31,7 +32,7 @@ struct fixture {
 	struct memcg_protect *skel;
 	struct bpf_link *link;
 	int p, a, b;			/* cgroups */
-	__u64 id_a;
+	__u64 id_a, id_b;
 	int loop;
 	long lost_a, lost_b;		/* pages, in the last reclaim_some() */
 };
@@ -139,9 +140,8 @@ static void test_expose(struct fixture *f)
 
 /*
  * Above its protection a memcg is scanned in proportion to what is not covered.
- * Exposed, it is scanned in full. Catches: the answer being heeded where
- * reclaim skips a memcg and not where it sizes the scan. Fails without
- * bpf_memcg_protection() in mem_cgroup_protection().
+ * Exposed, it is scanned in full. Catches: an answer that counts when reclaim
+ * skips a memcg and not when it sizes the scan.
  */
 static void test_proportional(struct fixture *f)
 {
@@ -172,8 +172,7 @@ static void test_nonsense(struct fixture *f)
 
 /*
  * The policy nearest the root that has an answer decides. Catches: the last one
- * deciding, or any one that protects. Fails without the break in
- * ask_protection().
+ * deciding, or any one that protects.
  */
 static void test_combination(struct fixture *f)
 {
@@ -201,10 +200,9 @@ static void test_combination(struct fixture *f)
 }
 
 /*
- * Reclaim in the whole system comes to its memcgs by another way, at least in
- * the multi-gen LRU. There are others to reclaim from: see that a is spared,
- * and that it no longer is without the policy. Fails in the multi-gen LRU if
- * shrink_one() and try_to_shrink_lruvec() do not ask.
+ * Reclaim in the whole system comes to its memcgs by another way in the multi-gen
+ * LRU. There are others to reclaim from: see that a is spared, and that it no
+ * longer is without the policy.
  */
 static void test_global(struct fixture *f)
 {
@@ -232,8 +230,7 @@ out:
 
 /*
  * A policy that protects everybody must not end in an OOM kill: there is plenty
- * to reclaim. Catches: the protection of a policy outliving the last attempt.
- * Fails if spared_by_min() heeds a policy to the last.
+ * to reclaim. Catches: PROTECT granted as memory.min.
  */
 static void test_everybody(struct fixture *f)
 {
@@ -274,6 +271,113 @@ static void test_own_limit(struct fixture *f)
 	ASSERT_EQ(memcg_read(f->a, "memory.events", "oom"), 0, "oom");
 }
 
+/*
+ * The effective memory.low of b that the kernel arrives at, in pages, after the
+ * policies were asked about a.
+ */
+static long elow_of_b(struct fixture *f)
+{
+	/* from above /p: /p has a share to give only if it is not the target itself */
+	int above = openat(f->p, "..", O_RDONLY | O_DIRECTORY);
+	int i;
+
+	f->skel->bss->calls = 0;
+	for (i = 0; i < 100 && !f->skel->bss->calls; i++)
+		memcg_write(above, "memory.reclaim", "16K");
+	f->skel->bss->watch_elow = -1;
+	for (i = 0; i < 100 && f->skel->bss->watch_elow == -1; i++)
+		memcg_write(above, "memory.reclaim", "16K");
+	close(above);
+	return f->skel->bss->watch_elow;
+}
+
+static bool is_about(long pages, long want)
+{
+	return pages >= want - want / 8 && pages <= want + want / 8;
+}
+
+/* a and b claim SIZE each of the SIZE that /p has, and use it. */
+static bool overcommit(struct fixture *f)
+{
+	f->skel->bss->watch_cgid = f->id_b;
+	memcg_write_long(f->p, "memory.low", SIZE);
+	memcg_write_long(f->a, "memory.low", SIZE);
+	memcg_write_long(f->b, "memory.low", SIZE);
+	return fill_both(f);
+}
+
+#define SHARE	((long)SIZE / 4096 / 2)
+#define ALL	((long)SIZE / 4096)
+
+/*
+ * What is exposed claims nothing, so the sibling gets all of the parent's
+ * protection; and does not any more as soon as the answer is another one, the
+ * policy is replaced or detached, or its loader dies. Catches: an exposed memcg
+ * that keeps its claim, and a claim that stays away for good.
+ */
+static void test_siblings(struct fixture *f)
+{
+	struct bpf_link *other;
+	pid_t loader;
+
+	answer(f, 0, DEFAULT, DEFAULT);
+	if (!overcommit(f))
+		return;
+	ASSERT_TRUE(is_about(elow_of_b(f), SHARE), "half of it each");
+
+	answer(f, 0, EXPOSE, DEFAULT);
+	ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it while a is exposed");
+	ASSERT_EQ(memcg_read(f->a, "memory.low", NULL), SIZE, "the file is as it was");
+
+	answer(f, 0, DEFAULT, DEFAULT);
+	ASSERT_TRUE(is_about(elow_of_b(f), SHARE), "half again, by another answer");
+
+	/* b keeps watch while a policy on a comes and goes. */
+	answer(f, 1, EXPOSE, DEFAULT);
+	other = memcg_attach(f->skel->maps.b, f->a, BPF_F_ALLOW_MULTI);
+	if (!ASSERT_OK_PTR(other, "attach to a"))
+		return;
+	ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it, by the policy on a");
+	bpf_link__destroy(other);
+	ASSERT_TRUE(is_about(elow_of_b(f), SHARE), "half again, detached");
+
+	loader = fork();
+	if (!loader) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!memcg_attach(f->skel->maps.b, f->a, BPF_F_ALLOW_MULTI))
+			_exit(1);
+		memcg_pause();
+		_exit(0);
+	}
+	if (ASSERT_TRUE(memcg_paused(loader), "another loader")) {
+		ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it, by the other loader");
+	}
+	memcg_kill(loader);
+	ASSERT_TRUE(memcg_wait(is_about(elow_of_b(f), SHARE)), "half again, its loader killed");
+}
+
+/*
+ * The share of an exposed cgroup that is removed is not lost. Catches: a claim
+ * taken out of the parent twice.
+ */
+static void test_exposed_dies(struct fixture *f)
+{
+	answer(f, 0, EXPOSE, DEFAULT);
+	if (!overcommit(f))
+		return;
+	ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it while a is exposed");
+	ioctl(f->loop, BLKFLSBUF, 0);
+	close(f->a);
+	f->a = -1;
+	remove_cgroup("/p/a");
+	f->a = memcg_create("/p/a");
+	f->id_a = get_cgroup_id("/p/a");
+	answer(f, 0, DEFAULT, DEFAULT);
+	if (!overcommit(f))
+		return;
+	ASSERT_TRUE(is_about(elow_of_b(f), SHARE), "half of it, beside the new a");
+}
+
 static void run(const char *lru)
 {
 	static const struct {
@@ -288,6 +392,8 @@ static void run(const char *lru)
 		{ "global", test_global },
 		{ "everybody", test_everybody },
 		{ "own_limit", test_own_limit },
+		{ "siblings", test_siblings },
+		{ "exposed_dies", test_exposed_dies },
 	};
 	struct fixture f;
 	char name[64];
@@ -314,6 +420,7 @@ static void run(const char *lru)
 			f.a = memcg_create("/p/a");
 			f.b = memcg_create("/p/b");
 			f.id_a = get_cgroup_id("/p/a");
+			f.id_b = get_cgroup_id("/p/b");
 			f.link = memcg_attach(f.skel->maps.a, f.p, BPF_F_ALLOW_MULTI);
 			if (ASSERT_OK_PTR(f.link, "attach"))
 				tests[i].fn(&f);

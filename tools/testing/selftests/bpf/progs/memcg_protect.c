@@ -9,6 +9,7 @@ int answer_low[2], answer_min[2];
 __u64 calls;			/* of policy a */
 __u64 low_elow, low_usage;	/* what policy a was asked about its cgroup */
 __u64 min_emin, min_usage;
+__u64 watch_cgid, watch_elow;	/* elow of another cgroup */
 
 static __always_inline bool applies(int policy, struct mem_cgroup *memcg)
 {
@@ -18,6 +19,8 @@ static __always_inline bool applies(int policy, struct mem_cgroup *memcg)
 SEC("struct_ops")
 int BPF_PROG(a_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long usage)
 {
+	if (watch_cgid == memcg_id(memcg))
+		watch_elow = elow;
 	if (!applies(0, memcg))
 		return BPF_MEMCG_DEFAULT;
 	__sync_fetch_and_add(&calls, 1);

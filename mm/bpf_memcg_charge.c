@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Calling the BPF policies of a memcg: the charge side.
+ *
+ * This file reports each change of a memcg's memory counter to the policies that
+ * are effective on it, and asks them how much to reclaim for a charge that hit a
+ * limit. mm/bpf_memcg_core.c has the rules of a call; mm/bpf_memcg_delay.c serves
+ * the delays that memcg_charged() asks for.
+ */
+
+#include <linux/bpf_memcg.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+
+#include "bpf_memcg_internal.h"
+
+/*
+ * Allocators that must not spin set no reclaim flag, and no other either. The
+ * light huge page allocation drops the reclaim flags as well, but it comes from
+ * a fault that may do anything; to skip it would leave a hole in the books.
+ */
+static bool may_spin(gfp_t gfp)
+{
+	return gfp & (__GFP_RECLAIM | __GFP_FS);
+}
+
+/**
+ * __bpf_memcg_charged - tell the policies of a memcg that it was charged
+ * @memcg: whose memory counter went up, with those of its ancestors
+ * @nr_pages: by how many pages
+ * @gfp: of the allocation
+ *
+ * Context: any. The caller keeps @memcg alive.
+ */
+void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp)
+{
+	const struct bpf_cgroup_ops_item *item;
+	struct bpf_cgroup_ops_array *array;
+	unsigned int ms, delay = 0;
+	u64 policy_cgid, memcg_cgid;
+	struct bpf_memcg_call call;
+
+	if (!bpf_memcg_is_governed(memcg))
+		return;
+	if (!may_spin(gfp) || !bpf_memcg_call_enter(&call)) {
+		bpf_memcg_call_missed(memcg, offsetof(struct memcg_bpf_ops, memcg_charged));
+		return;
+	}
+
+	array = bpf_memcg_online_policies(&memcg);
+	bpf_memcg_for_each_policy(item, array) {
+		const struct memcg_bpf_ops *ops = item->ops;
+
+		if (!ops->memcg_charged)
+			continue;
+		ms = ops->memcg_charged(memcg, nr_pages);
+		if (ms > delay) {
+			delay = ms;
+			policy_cgid = item->cgroup_id;
+			memcg_cgid = cgroup_id(memcg->css.cgroup);
+		}
+	}
+	bpf_memcg_call_exit(&call);
+
+	if (delay)
+		bpf_memcg_add_delay(delay, policy_cgid, memcg_cgid);
+}
+
+/**
+ * __bpf_memcg_uncharged - tell the policies of a memcg that it was uncharged
+ * @memcg: whose memory counter went down, with those of its ancestors
+ * @nr_pages: by how many pages
+ *
+ * Context: any. The caller keeps @memcg alive.
+ */
+void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	const struct bpf_cgroup_ops_item *item;
+	struct bpf_cgroup_ops_array *array;
+	struct bpf_memcg_call call;
+
+	if (!bpf_memcg_is_governed(memcg))
+		return;
+	if (!bpf_memcg_call_enter(&call)) {
+		bpf_memcg_call_missed(memcg, offsetof(struct memcg_bpf_ops, memcg_uncharged));
+		return;
+	}
+
+	array = bpf_memcg_online_policies(&memcg);
+	bpf_memcg_for_each_policy(item, array) {
+		const struct memcg_bpf_ops *ops = item->ops;
+
+		if (ops->memcg_uncharged)
+			ops->memcg_uncharged(memcg, nr_pages);
+	}
+	bpf_memcg_call_exit(&call);
+}
+
+/**
+ * __bpf_memcg_over_limit - how much to reclaim for a charge that hit a limit
+ * @memcg: the memcg being charged
+ * @over_limit: the memcg whose limit was hit
+ * @gfp: of the allocation
+ * @nr_pages: the size of the charge
+ *
+ * Context: process context. The caller keeps @memcg and @over_limit alive.
+ *
+ * Return: pages, between @nr_pages and the size of a huge page.
+ */
+unsigned int __bpf_memcg_over_limit(struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
+				    gfp_t gfp, unsigned int nr_pages)
+{
+	unsigned int target = nr_pages, most = max(nr_pages, 1U << (PMD_SHIFT - PAGE_SHIFT));
+	const struct bpf_cgroup_ops_item *item;
+	struct bpf_cgroup_ops_array *array;
+	struct bpf_memcg_call call;
+
+	if (!bpf_memcg_is_governed(memcg))
+		return nr_pages;
+	if (!bpf_memcg_call_enter(&call)) {
+		bpf_memcg_call_missed(memcg, offsetof(struct memcg_bpf_ops, charge_over_limit));
+		return nr_pages;
+	}
+
+	bpf_memcg_online_policies(&over_limit);
+	array = bpf_memcg_online_policies(&memcg);
+	bpf_memcg_for_each_policy(item, array) {
+		const struct memcg_bpf_ops *ops = item->ops;
+
+		if (ops->charge_over_limit)
+			target = max(target, ops->charge_over_limit(memcg, over_limit, gfp,
+								    nr_pages));
+	}
+	bpf_memcg_call_exit(&call);
+	return min(target, most);
+}

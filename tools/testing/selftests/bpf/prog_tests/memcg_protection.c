@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who is reclaimed: each way of reclaim, each answer, beside what memory.low does.
+ *
+ *	/victim			idle, holds anonymous memory or page cache
+ *	/walker			walks over more memory than there is
+ *
+ * Both are at the top level, or in a cgroup /p that has no memory.low of its own.
+ * A cell of the matrix compares what is left of the victim under a policy's answer
+ * with what memory.low leaves of it under the same pressure, in the same boot. A
+ * constant would say nothing about reclaim of another kernel, or of a slow machine.
+ *
+ * A quick selection of the cells runs by default, all of them with the environment
+ * variable MEMCG_PROTECTION=all. The cells that need memory of the whole machine to
+ * be short lock most of it, so they run on a machine of at most 1 GiB only.
+ */
+#include <test_progs.h>
+#include <sys/param.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include "memcg_helpers.h"
+#include "memcg_protect.skel.h"
+
+#define CGROUPS		"/mnt"			/* where cgroup_helpers mounts them */
+#define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
+#define WATERMARKS	"/proc/sys/vm/watermark_scale_factor"
+
+#define VICTIM		(12 * MEMCG_MB)
+#define WALK		(48 * MEMCG_MB)
+#define ROOM		(28 * MEMCG_MB)		/* for both */
+#define WALKERS		4			/* of direct reclaim */
+#define ROUNDS		3			/* of the walkers */
+
+#define DEFAULT		0
+#define PROTECT		1
+#define EXPOSE		2
+
+enum how { DIRECT, KSWAPD, MAX, RECLAIM };
+enum where { TOP, BELOW, BELOW_RECURSIVE };
+enum what { FILE_ZERO, FILE_MAX, LOW_PROTECT, MIN_PROTECT, LOW_EXPOSE, NO_ANSWER };
+
+static const char * const how_names[] = { "direct", "kswapd", "max", "reclaim" };
+static const char * const where_names[] = { "top", "below", "below_recursive" };
+static const char * const what_names[] = {
+	"memory.low=0", "memory.low=max", "PROTECT by below_low", "PROTECT by below_min",
+	"EXPOSE by below_low", "DEFAULT",
+};
+
+struct cell {
+	bool mglru;
+	bool anon;
+	enum how how;
+	enum where where;
+};
+
+static struct {
+	struct memcg_protect *skel;
+	int parent, victim, walker;	/* cgroups */
+	int loop;			/* what page cache is read from */
+	int go, done;			/* pipes: a round to the walkers, and its end */
+	bool all;
+} t;
+
+static int put(const char *file, const char *value)
+{
+	int fd = open(file, O_WRONLY), err = 0;
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+static long total_ram(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? LONG_MAX : info.totalram * info.mem_unit;
+}
+
+/* On 64 bits the id of a cgroup is the inode number of its directory. */
+static __u64 id_of(int cgroup_fd)
+{
+	struct stat st;
+
+	return fstat(cgroup_fd, &st) ? 0 : st.st_ino;
+}
+
+static long vmstat(const char *key)
+{
+	int fd = open("/proc", O_PATH | O_DIRECTORY);
+	long value = memcg_read(fd, "vmstat", key);
+
+	close(fd);
+	return value;
+}
+
+/* Children: a byte on @done says that memory is filled, and that a round is over. */
+
+static int hold(void *arg)
+{
+	const struct cell *cell = arg;
+	char *p;
+
+	if (cell->anon) {
+		p = memcg_populate(VICTIM);
+		if (p == MAP_FAILED)
+			return 1;
+	} else if (memcg_read_cache(t.loop, 0, VICTIM)) {
+		return 1;
+	}
+	if (write(t.done, "", 1) != 1)
+		return 1;
+	pause();
+	return 0;
+}
+
+/* Free memory above the point at which this task would have to reclaim. */
+static bool room_for_more(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) || info.freeram * info.mem_unit > 8 * MEMCG_MB;
+}
+
+static int walk(void *arg)
+{
+	const struct cell *cell = arg;
+	size_t size = WALK, i;
+	volatile char *p;
+	char c;
+
+	if (cell->how == DIRECT)
+		size /= WALKERS;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return 1;
+	while (read(t.go, &c, 1) == 1) {
+		for (i = 0; i < size; i += 4096) {
+			/* Let kswapd do it, and wait for it. */
+			if (cell->how == KSWAPD && !(i % (128 * 4096)))
+				memcg_wait(room_for_more());
+			p[i]++;
+		}
+		if (write(t.done, "", 1) != 1)
+			return 1;
+	}
+	return 0;
+}
+
+/* Lock memory until no more than ROOM is free. */
+static int hog(void *arg)
+{
+	struct sysinfo info;
+	void *p;
+
+	do {
+		if (sysinfo(&info))
+			return 1;
+		if (info.freeram * info.mem_unit < ROOM + MEMCG_MB)
+			break;
+		p = mmap(NULL, MEMCG_MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED || mlock(p, MEMCG_MB))
+			return 1;
+		memset(p, 1, MEMCG_MB);
+	} while (1);
+	if (write(t.done, "", 1) != 1)
+		return 1;
+	pause();
+	return 0;
+}
+
+static bool wait_done(int fd, int n)
+{
+	char c;
+
+	while (n--)
+		if (read(fd, &c, 1) != 1)
+			return false;
+	return true;
+}
+
+static int create(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY);
+}
+
+static void remove_all(void)
+{
+	static const char * const paths[] = {
+		CGROUPS "/memcg_p/victim", CGROUPS "/memcg_p/walker", CGROUPS "/memcg_p",
+		CGROUPS "/victim", CGROUPS "/walker",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(paths); i++)
+		memcg_wait(!rmdir(paths[i]) || errno == ENOENT);
+}
+
+/* Percent of the victim's memory that is left after the walk, -1 on failure. */
+static int run(const struct cell *cell, enum what what)
+{
+	bool global = cell->how == DIRECT || cell->how == KSWAPD;
+	int n = cell->how == DIRECT ? WALKERS : 1;
+	pid_t victim = -1, locker = -1, walkers[WALKERS];
+	const char *dir = cell->where == TOP ? CGROUPS : CGROUPS "/memcg_p";
+	int go[2] = { -1, -1 }, done[2] = { -1, -1 };
+	struct bpf_link *link = NULL;
+	long before, direct, kswapd;
+	int left = -1, i, round;
+
+	memset(walkers, -1, sizeof(walkers));
+	t.parent = t.victim = t.walker = -1;
+	if (cell->where != TOP)
+		close(create(CGROUPS, "memcg_p"));
+	t.parent = open(dir, O_RDONLY | O_DIRECTORY);
+	if (!ASSERT_OK(memcg_write(t.parent, "cgroup.subtree_control", "+memory"), "+memory") ||
+	    !ASSERT_OK(pipe(go), "pipe") || !ASSERT_OK(pipe(done), "pipe"))
+		goto out;
+	t.victim = create(dir, "victim");
+	t.walker = create(dir, "walker");
+	if (!ASSERT_GE(t.victim, 0, "victim") || !ASSERT_GE(t.walker, 0, "walker"))
+		goto out;
+	t.go = go[0];
+	t.done = done[1];
+
+	if (what == FILE_MAX || what == LOW_EXPOSE || what == NO_ANSWER)
+		memcg_write(t.victim, "memory.low", "max");
+	if (what >= LOW_PROTECT) {
+		int cgroup = cell->where == TOP ? t.victim : t.parent;
+
+		t.skel->bss->answer_cgid[0] = id_of(t.victim);
+		t.skel->bss->answer_low[0] = what == LOW_PROTECT ? PROTECT :
+					     what == LOW_EXPOSE ? EXPOSE : DEFAULT;
+		t.skel->bss->answer_min[0] = what == MIN_PROTECT ? PROTECT : DEFAULT;
+		t.skel->bss->calls = 0;
+		link = memcg_attach(t.skel->maps.a, cgroup, BPF_F_ALLOW_MULTI);
+		if (!ASSERT_OK_PTR(link, "attach"))
+			goto out;
+	}
+
+	if (!cell->anon)
+		ioctl(t.loop, BLKFLSBUF, 0);
+	victim = memcg_spawn(t.victim, hold, (void *)cell);
+	if (!ASSERT_TRUE(wait_done(done[0], 1), "victim holds its memory"))
+		goto out;
+	if (global) {
+		put("/proc/sys/vm/drop_caches", "1");
+		if (!cell->anon) {
+			/* once more, what was just dropped */
+			memcg_kill(victim);
+			victim = memcg_spawn(t.victim, hold, (void *)cell);
+			if (!ASSERT_TRUE(wait_done(done[0], 1), "victim holds its memory"))
+				goto out;
+		}
+		locker = memcg_spawn(t.walker, hog, NULL);
+		if (!ASSERT_TRUE(wait_done(done[0], 1), "memory is short"))
+			goto out;
+	}
+	before = memcg_pages(t.victim);
+	if (cell->how == MAX)
+		memcg_write_long(t.parent, "memory.max", ROOM + 2 * MEMCG_MB);
+	for (i = 0; i < n; i++)
+		walkers[i] = memcg_spawn(t.walker, walk, (void *)cell);
+
+	direct = vmstat("pgsteal_direct");
+	kswapd = vmstat("pgsteal_kswapd");
+	for (round = 0; round < ROUNDS; round++) {
+		if (!ASSERT_EQ(write(go[1], "1234", n), n, "next round") ||
+		    !ASSERT_TRUE(wait_done(done[0], n), "round"))
+			goto out;
+		/* never more than the walker has, or memory.low gives way */
+		for (i = 0; cell->how == RECLAIM && i < 32; i++)
+			memcg_write(t.parent, "memory.reclaim", "1M");
+	}
+	if (cell->how == DIRECT)
+		ASSERT_GT(vmstat("pgsteal_direct") - direct, 0, "pages reclaimed directly");
+	if (cell->how == KSWAPD)
+		ASSERT_GT(vmstat("pgsteal_kswapd") - kswapd,
+			  4 * (vmstat("pgsteal_direct") - direct), "pages reclaimed by kswapd");
+	if (what >= LOW_PROTECT)
+		ASSERT_GT(t.skel->bss->calls, 0, "calls");
+	left = before > 0 ? memcg_pages(t.victim) * 100 / before : -1;
+out:
+	for (i = 0; i < WALKERS; i++)
+		memcg_kill(walkers[i]);
+	memcg_kill(victim);
+	memcg_kill(locker);
+	bpf_link__destroy(link);
+	for (i = 0; i < 2; i++) {
+		close(go[i]);
+		close(done[i]);
+	}
+	close(t.parent);
+	close(t.victim);
+	close(t.walker);
+	remove_all();
+	return left;
+}
+
+/*
+ * The victim's share that each answer leaves, held against the files. Of a memcg
+ * below an ancestor without protection memory.low protects nothing from global
+ * reclaim; a policy of the host's does.
+ */
+static void test_cell(const struct cell *cell)
+{
+	int zero, max, left, what;
+
+	zero = run(cell, FILE_ZERO);
+	max = run(cell, FILE_MAX);
+	if (!ASSERT_GE(zero, 0, "memory.low=0 ran") || !ASSERT_GE(max, 0, "memory.low=max ran"))
+		return;
+	ASSERT_LT(zero, 20, "left with memory.low=0");
+	for (what = LOW_PROTECT; what <= NO_ANSWER; what++) {
+		left = run(cell, what);
+		if (env.verbosity > VERBOSE_NONE || t.all)
+			printf("%s: %d %% left, memory.low=0 %d %%, =max %d %%\n",
+			       what_names[what], left, zero, max);
+		switch (what) {
+		case LOW_PROTECT:
+		case MIN_PROTECT:
+			ASSERT_GE(left, 97, what_names[what]);
+			ASSERT_GE(left, max - 3, what_names[what]);
+			break;
+		case LOW_EXPOSE:
+			ASSERT_LE(left, zero + 10, what_names[what]);
+			break;
+		default:
+			ASSERT_GE(left, max - 10, what_names[what]);
+			ASSERT_LE(left, max + 10, what_names[what]);
+		}
+	}
+}
+
+static bool swap_is_on(void)
+{
+	struct sysinfo info;
+
+	return !sysinfo(&info) && info.freeswap * info.mem_unit >= 2 * (VICTIM + WALK);
+}
+
+static bool is_quick(const struct cell *cell)
+{
+	if (cell->anon)
+		return cell->where == TOP && cell->how == RECLAIM;
+	return cell->where == BELOW && cell->how == MAX;
+}
+
+static void set_recursive(bool on)
+{
+	ASSERT_OK(mount(NULL, CGROUPS, NULL, MS_REMOUNT, on ? "memory_recursiveprot" : ""),
+		  "memory_recursiveprot");
+}
+
+/* The distance between two watermarks, at least a thousandth of the machine. */
+static void set_watermarks(long size)
+{
+	char value[32];
+
+	snprintf(value, sizeof(value), "%ld", MAX(10L, size * 10000 / total_ram()));
+	ASSERT_OK(put(WATERMARKS, value), "watermarks");
+}
+
+static void test_cells(bool mglru)
+{
+	struct cell cell = { .mglru = mglru };
+	char name[64];
+	int how, where, anon;
+
+	for (where = TOP; where <= BELOW_RECURSIVE; where++) {
+		for (how = DIRECT; how <= RECLAIM; how++) {
+			for (anon = 0; anon < 2; anon++) {
+				cell.anon = anon;
+				cell.how = how;
+				cell.where = where;
+				/* The root has no limit. */
+				if (where == TOP && how == MAX)
+					continue;
+				if (!t.all && !is_quick(&cell))
+					continue;
+				snprintf(name, sizeof(name), "%s_%s_%s_%s",
+					 mglru ? "mglru" : "lru", where_names[where],
+					 how_names[how], anon ? "anon" : "cache");
+				if (!test__start_subtest(name))
+					continue;
+				if (!swap_is_on() || (how <= KSWAPD && total_ram() > 1024 * MEMCG_MB)) {
+					printf("needs swap, and a small machine\n");
+					test__skip();
+					continue;
+				}
+				set_recursive(where == BELOW_RECURSIVE);
+				/* kswapd wakes up early, or hardly ever */
+				set_watermarks(how == KSWAPD ? 14 * MEMCG_MB : 0);
+				test_cell(&cell);
+			}
+		}
+	}
+}
+
+/* Serial: the LRU, the watermarks and the mount are the whole system's. */
+void serial_test_memcg_protection(void)
+{
+	const char *all = getenv("MEMCG_PROTECTION");
+	char before[16] = {};
+	int fd, n;
+
+	t.all = all && !strcmp(all, "all");
+	fd = open(LRU_GEN, O_RDWR);
+	n = fd < 0 ? -1 : read(fd, before, sizeof(before) - 1);
+	t.loop = memcg_loop(VICTIM);
+	t.skel = memcg_protect__open_and_load();
+	if (!ASSERT_GE(t.loop, 0, "loop device") ||
+	    !ASSERT_OK_PTR(t.skel, "memcg_protect__open_and_load") ||
+	    !ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment"))
+		goto out;
+
+	if (n > 0 && ASSERT_EQ(pwrite(fd, "y", 1, 0), 1, "multi-gen LRU"))
+		test_cells(true);
+	if (n <= 0 || ASSERT_EQ(pwrite(fd, "n", 1, 0), 1, "classic LRU"))
+		test_cells(false);
+	if (n > 0)
+		ASSERT_EQ(pwrite(fd, before, n, 0), n, "restore the LRU");
+	set_recursive(false);
+	set_watermarks(0);
+	cleanup_cgroup_environment();
+out:
+	memcg_protect__destroy(t.skel);
+	close(t.loop);
+	close(fd);
+}
