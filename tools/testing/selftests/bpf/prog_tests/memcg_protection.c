@@ -17,7 +17,6 @@
 #include <test_progs.h>
 #include <sys/param.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include "memcg_helpers.h"
 #include "memcg_protect.skel.h"
 
@@ -71,11 +70,19 @@ static int put(const char *file, const char *value)
 	return err;
 }
 
-static long total_ram(void)
+/* The number after @key in a file of /proc */
+static long proc(const char *file, const char *key)
 {
-	struct sysinfo info;
+	int fd = open("/proc", O_PATH | O_DIRECTORY);
+	long value = memcg_read(fd, file, key);
 
-	return sysinfo(&info) ? LONG_MAX : info.totalram * info.mem_unit;
+	close(fd);
+	return value;
+}
+
+static long meminfo(const char *key)
+{
+	return proc("meminfo", key) * 1024;
 }
 
 /* On 64 bits the id of a cgroup is the inode number of its directory. */
@@ -84,15 +91,6 @@ static __u64 id_of(int cgroup_fd)
 	struct stat st;
 
 	return fstat(cgroup_fd, &st) ? 0 : st.st_ino;
-}
-
-static long vmstat(const char *key)
-{
-	int fd = open("/proc", O_PATH | O_DIRECTORY);
-	long value = memcg_read(fd, "vmstat", key);
-
-	close(fd);
-	return value;
 }
 
 /* Children: a byte on @done says that memory is filled, and that a round is over. */
@@ -118,9 +116,7 @@ static int hold(void *arg)
 /* Free memory above the point at which this task would have to reclaim. */
 static bool room_for_more(void)
 {
-	struct sysinfo info;
-
-	return sysinfo(&info) || info.freeram * info.mem_unit > 8 * MEMCG_MB;
+	return meminfo("MemFree:") > 8 * (long)MEMCG_MB;
 }
 
 static int walk(void *arg)
@@ -151,19 +147,13 @@ static int walk(void *arg)
 /* Lock memory until no more than ROOM is free. */
 static int hog(void *arg)
 {
-	struct sysinfo info;
 	void *p;
 
-	do {
-		if (sysinfo(&info))
-			return 1;
-		if (info.freeram * info.mem_unit < ROOM + MEMCG_MB)
-			break;
+	while (meminfo("MemFree:") > (long)(ROOM + MEMCG_MB)) {
 		p = mmap(NULL, MEMCG_MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED || mlock(p, MEMCG_MB))
 			return 1;
-		memset(p, 1, MEMCG_MB);
-	} while (1);
+	}
 	if (write(t.done, "", 1) != 1)
 		return 1;
 	pause();
@@ -268,8 +258,8 @@ static int run(const struct cell *cell, enum what what)
 	for (i = 0; i < n; i++)
 		walkers[i] = memcg_spawn(t.walker, walk, (void *)cell);
 
-	direct = vmstat("pgsteal_direct");
-	kswapd = vmstat("pgsteal_kswapd");
+	direct = proc("vmstat", "pgsteal_direct");
+	kswapd = proc("vmstat", "pgsteal_kswapd");
 	for (round = 0; round < ROUNDS; round++) {
 		if (!ASSERT_EQ(write(go[1], "1234", n), n, "next round") ||
 		    !ASSERT_TRUE(wait_done(done[0], n), "round"))
@@ -279,10 +269,10 @@ static int run(const struct cell *cell, enum what what)
 			memcg_write(t.parent, "memory.reclaim", "1M");
 	}
 	if (cell->how == DIRECT)
-		ASSERT_GT(vmstat("pgsteal_direct") - direct, 0, "pages reclaimed directly");
+		ASSERT_GT(proc("vmstat", "pgsteal_direct") - direct, 0, "pages reclaimed directly");
 	if (cell->how == KSWAPD)
-		ASSERT_GT(vmstat("pgsteal_kswapd") - kswapd,
-			  4 * (vmstat("pgsteal_direct") - direct), "pages reclaimed by kswapd");
+		ASSERT_GT(proc("vmstat", "pgsteal_kswapd") - kswapd,
+			  4 * (proc("vmstat", "pgsteal_direct") - direct), "pages reclaimed by kswapd");
 	if (what >= LOW_PROTECT)
 		ASSERT_GT(t.skel->bss->calls, 0, "calls");
 	left = before > 0 ? memcg_pages(t.victim) * 100 / before : -1;
@@ -340,9 +330,7 @@ static void test_cell(const struct cell *cell)
 
 static bool swap_is_on(void)
 {
-	struct sysinfo info;
-
-	return !sysinfo(&info) && info.freeswap * info.mem_unit >= 2 * (VICTIM + WALK);
+	return meminfo("SwapFree:") >= 2 * (long)(VICTIM + WALK);
 }
 
 static bool is_quick(const struct cell *cell)
@@ -363,7 +351,7 @@ static void set_watermarks(long size)
 {
 	char value[32];
 
-	snprintf(value, sizeof(value), "%ld", MAX(10L, size * 10000 / total_ram()));
+	snprintf(value, sizeof(value), "%ld", MAX(10L, size * 10000 / meminfo("MemTotal:")));
 	ASSERT_OK(put(WATERMARKS, value), "watermarks");
 }
 
@@ -389,7 +377,7 @@ static void test_cells(bool mglru)
 					 how_names[how], anon ? "anon" : "cache");
 				if (!test__start_subtest(name))
 					continue;
-				if (!swap_is_on() || (how <= KSWAPD && total_ram() > 1024 * MEMCG_MB)) {
+				if (!swap_is_on() || (how <= KSWAPD && meminfo("MemTotal:") > 1024 * (long)MEMCG_MB)) {
 					printf("needs swap, and a small machine\n");
 					test__skip();
 					continue;
