@@ -225,17 +225,17 @@ static void test_flags(struct fixture *f)
 	static const struct {
 		const char *name;
 		__u32 first, second;
-		int same, below, above;
+		int told[3];
 	} cases[] = {
-		{ "none, none",		NONE,	  NONE,	    0,	   0,	  0 },
-		{ "none, override",	NONE,	  OVERRIDE, 0,	   0,	  A },
-		{ "none, multi",	NONE,	  MULTI,    0,	   0,	  A | B },
-		{ "override, none",	OVERRIDE, NONE,	    0,	   B,	  0 },
-		{ "override, override",	OVERRIDE, OVERRIDE, 0,	   B,	  A },
-		{ "override, multi",	OVERRIDE, MULTI,    0,	   B,	  A | B },
-		{ "multi, none",	MULTI,	  NONE,	    0,	   A | B, 0 },
-		{ "multi, override",	MULTI,	  OVERRIDE, 0,	   A | B, A },
-		{ "multi, multi",	MULTI,	  MULTI,    A | B, A | B, A | B },
+		{ "none, none",		NONE,	  NONE,	    { 0, 0, 0 } },
+		{ "none, override",	NONE,	  OVERRIDE, { 0, 0, A } },
+		{ "none, multi",	NONE,	  MULTI,    { 0, 0, A | B } },
+		{ "override, none",	OVERRIDE, NONE,	    { 0, B, 0 } },
+		{ "override, override",	OVERRIDE, OVERRIDE, { 0, B, A } },
+		{ "override, multi",	OVERRIDE, MULTI,    { 0, B, A | B } },
+		{ "multi, none",	MULTI,	  NONE,	    { 0, A | B, 0 } },
+		{ "multi, override",	MULTI,	  OVERRIDE, { 0, A | B, A } },
+		{ "multi, multi",	MULTI,	  MULTI,    { A | B, A | B, A | B } },
 	};
 	static const int where[] = { PA, PAC, P };
 	struct bpf_link *link, *second;
@@ -246,8 +246,7 @@ static void test_flags(struct fixture *f)
 		if (!ASSERT_OK_PTR(link, cases[i].name))
 			continue;
 		for (j = 0; j < ARRAY_SIZE(where); j++) {
-			governs = j == 0 ? cases[i].same : j == 1 ? cases[i].below :
-								    cases[i].above;
+			governs = cases[i].told[j];
 			second = memcg_attach(f->skel->maps.b, f->fd[where[j]], cases[i].second);
 			if (!governs)
 				ASSERT_EQ(second ? 0 : errno, EBUSY, cases[i].name);
@@ -357,7 +356,7 @@ static bool chain_check(struct fixture *f, struct chain *c, const char *name)
 			    !ASSERT_EQ(book->offline, c->offline[i][j], name))
 				return false;
 		}
-		strcpy(c->effective[j], want);
+		memcpy(c->effective[j], want, sizeof(want));
 	}
 	return true;
 }

@@ -27,13 +27,14 @@ static __u32 type_id;
 static __u64 pac_id;
 
 /* In the container, where ASSERT_*() would not be heard of */
-#define NEED(cond) do {						\
-	if (!(cond)) {							\
-		fprintf(stderr, "%s:%d: not true: %s (errno %d)\n",	\
-			__func__, __LINE__, #cond, errno);		\
-		return 1;						\
-	}								\
-} while (0)
+#define FAILED(cond)	failed(!(cond), __func__, __LINE__, #cond)
+
+static bool failed(bool is, const char *func, int line, const char *what)
+{
+	if (is)
+		fprintf(stderr, "%s:%d: not true: %s (errno %d)\n", func, line, what, errno);
+	return is;
+}
 
 static int write_proc(pid_t pid, const char *file, const char *text)
 {
@@ -54,10 +55,13 @@ static int (*in_container)(void *arg);
 /* Root of a user namespace of its own, with the uid of the delegate outside. */
 static int container(void *arg)
 {
-	NEED(!unshare(CLONE_NEWUSER | CLONE_NEWNS));
+	if (FAILED(!unshare(CLONE_NEWUSER | CLONE_NEWNS)))
+		return 1;
 	memcg_pause();
-	NEED(!setresgid(0, 0, 0));
-	NEED(!setresuid(0, 0, 0));
+	if (FAILED(!setresgid(0, 0, 0)))
+		return 1;
+	if (FAILED(!setresuid(0, 0, 0)))
+		return 1;
 	return in_container(arg);
 }
 
@@ -104,35 +108,50 @@ static int attach_as_delegate(void *host_link)
 	char path[64];
 
 	/* above its subtree: not permitted, however it got hold of the directory */
-	NEED(attach_fd(skel->maps.a, cgroup[P], MULTI) == -EACCES);
+	if (FAILED(attach_fd(skel->maps.a, cgroup[P], MULTI) == -EACCES))
+		return 1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", cgroup[PA]);
 	path_fd = open(path, O_PATH);
-	NEED(path_fd >= 0);
-	NEED(attach_fd(skel->maps.a, path_fd, MULTI) == -EBADF);
+	if (FAILED(path_fd >= 0))
+		return 1;
+	if (FAILED(attach_fd(skel->maps.a, path_fd, MULTI) == -EBADF))
+		return 1;
 
 	/* its own, and what it makes there */
 	fd = attach_fd(skel->maps.a, cgroup[PA], MULTI);
-	NEED(fd >= 0);
-	NEED(link_fd_flags(fd) == (BPF_F_CGROUP_FD | MULTI | BPF_F_CGROUP_DELEGATE));
-	NEED(!close(fd));
-	NEED(!mkdirat(cgroup[PA], "new", 0755));
+	if (FAILED(fd >= 0))
+		return 1;
+	if (FAILED(link_fd_flags(fd) == (BPF_F_CGROUP_FD | MULTI | BPF_F_CGROUP_DELEGATE)))
+		return 1;
+	if (FAILED(!close(fd)))
+		return 1;
+	if (FAILED(!mkdirat(cgroup[PA], "new", 0755)))
+		return 1;
 	fd = openat(cgroup[PA], "new", O_RDONLY | O_DIRECTORY);
-	NEED(fd >= 0);
+	if (FAILED(fd >= 0))
+		return 1;
 	fd = attach_fd(skel->maps.a, fd, MULTI);
-	NEED(fd >= 0);
-	NEED(link_fd_flags(fd) & BPF_F_CGROUP_DELEGATE);
-	NEED(!close(fd));
-	NEED(!unlinkat(cgroup[PA], "new", AT_REMOVEDIR));
+	if (FAILED(fd >= 0))
+		return 1;
+	if (FAILED(link_fd_flags(fd) & BPF_F_CGROUP_DELEGATE))
+		return 1;
+	if (FAILED(!close(fd)))
+		return 1;
+	if (FAILED(!unlinkat(cgroup[PA], "new", AT_REMOVEDIR)))
+		return 1;
 
 	/* the flag is told, not asked for */
-	NEED(attach_fd(skel->maps.a, cgroup[PA], BPF_F_CGROUP_DELEGATE) == -EINVAL);
+	if (FAILED(attach_fd(skel->maps.a, cgroup[PA], BPF_F_CGROUP_DELEGATE) == -EINVAL))
+		return 1;
 
 	/* ids of links, maps and cgroups of others are none of its business */
 	query.struct_ops_type_id = type_id;
-	NEED(bpf_prog_query_opts(cgroup[PA], BPF_STRUCT_OPS, &query) == -EPERM);
+	if (FAILED(bpf_prog_query_opts(cgroup[PA], BPF_STRUCT_OPS, &query) == -EPERM))
+		return 1;
 
 	/* who was given the link may change it, but does not speak for the host then */
-	NEED(!bpf_link_update(bpf_link__fd(host_link), bpf_map__fd(skel->maps.b), NULL));
+	if (FAILED(!bpf_link_update(bpf_link__fd(host_link), bpf_map__fd(skel->maps.b), NULL)))
+		return 1;
 	return 0;
 }
 
@@ -180,8 +199,10 @@ static int attach_all(void *unused)
 
 	for (n = 0; attach_fd(skel->maps.a, cgroup[PA], MULTI) >= 0; n++)
 		;
-	NEED(errno == E2BIG);
-	NEED(n == 32);
+	if (FAILED(errno == E2BIG))
+		return 1;
+	if (FAILED(n == 32))
+		return 1;
 	memcg_pause();
 	return 0;
 }
@@ -213,18 +234,28 @@ static int read_only(void *unused)
 	char from[64], to[] = "/tmp/memcg_ro_XXXXXX";
 	int fd;
 
-	NEED(!unshare(CLONE_NEWNS));
-	NEED(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-	NEED(mkdtemp(to));
+	if (FAILED(!unshare(CLONE_NEWNS)))
+		return 1;
+	if (FAILED(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)))
+		return 1;
+	if (FAILED(mkdtemp(to)))
+		return 1;
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", cgroup[PA]);
-	NEED(!mount(from, to, NULL, MS_BIND, NULL));
-	NEED(!mount(NULL, to, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+	if (FAILED(!mount(from, to, NULL, MS_BIND, NULL)))
+		return 1;
+	if (FAILED(!mount(NULL, to, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL)))
+		return 1;
 	fd = open(to, O_RDONLY | O_DIRECTORY);
-	NEED(fd >= 0);
-	NEED(attach_fd(skel->maps.a, fd, MULTI) == -EROFS);
-	NEED(!close(fd));
-	NEED(!umount(to));
-	NEED(!rmdir(to));
+	if (FAILED(fd >= 0))
+		return 1;
+	if (FAILED(attach_fd(skel->maps.a, fd, MULTI) == -EROFS))
+		return 1;
+	if (FAILED(!close(fd)))
+		return 1;
+	if (FAILED(!umount(to)))
+		return 1;
+	if (FAILED(!rmdir(to)))
+		return 1;
 	return 0;
 }
 
@@ -245,30 +276,43 @@ static int load_by_token(void *unused)
 
 	/* the lowest one that is free, and the test outside knows which */
 	fs_fd = syscall(__NR_fsopen, "bpf", 0);
-	NEED(fs_fd >= 0);
-	NEED(dup2(fs_fd, 200) == 200);
+	if (FAILED(fs_fd >= 0))
+		return 1;
+	if (FAILED(dup2(fs_fd, 200) == 200))
+		return 1;
 	memcg_pause();
-	NEED(!syscall(__NR_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+	if (FAILED(!syscall(__NR_fsconfig, fs_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0)))
+		return 1;
 	mnt_fd = syscall(__NR_fsmount, fs_fd, 0, 0);
-	NEED(mnt_fd >= 0);
+	if (FAILED(mnt_fd >= 0))
+		return 1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mnt_fd);
 
 	opts.bpf_token_path = "";
 	own = memcg_attach__open_opts(&opts);
-	NEED(own);
-	NEED(memcg_attach__load(own));
+	if (FAILED(own))
+		return 1;
+	if (FAILED(memcg_attach__load(own)))
+		return 1;
 	memcg_attach__destroy(own);
 
 	opts.bpf_token_path = path;
 	own = memcg_attach__open_opts(&opts);
-	NEED(own);
-	NEED(!memcg_attach__load(own));
-	NEED(!memcg_attach(own->maps.a, cgroup[P], MULTI) && errno == EACCES);
+	if (FAILED(own))
+		return 1;
+	if (FAILED(!memcg_attach__load(own)))
+		return 1;
+	if (FAILED(!memcg_attach(own->maps.a, cgroup[P], MULTI) && errno == EACCES))
+		return 1;
 	link = memcg_attach(own->maps.a, cgroup[PA], MULTI);
-	NEED(link);
-	NEED(link_fd_flags(bpf_link__fd(link)) & BPF_F_CGROUP_DELEGATE);
-	NEED(memcg_populate(MEMCG_MB) != MAP_FAILED);
-	NEED(memcg_book(own->bss->a_books, pac_id)->calls);
+	if (FAILED(link))
+		return 1;
+	if (FAILED(link_fd_flags(bpf_link__fd(link)) & BPF_F_CGROUP_DELEGATE))
+		return 1;
+	if (FAILED(memcg_populate(MEMCG_MB) != MAP_FAILED))
+		return 1;
+	if (FAILED(memcg_book(own->bss->a_books, pac_id)->calls))
+		return 1;
 	bpf_link__destroy(link);
 	memcg_attach__destroy(own);
 	return 0;

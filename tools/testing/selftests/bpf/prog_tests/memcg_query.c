@@ -410,7 +410,7 @@ static void test_revision(void)
 		  "once more");
 
 	opts.expected_revision = now;
-	ASSERT_OK(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.b), &opts), "the same");
+	ASSERT_OK(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.b), &opts), "same");
 	ASSERT_EQ(revision_of(PA), now, "nothing changed");
 
 	/* of each cgroup its own */
