@@ -9,8 +9,8 @@
  * whose effective array mm/bpf_memcg_core.c and the files that use it read.
  *
  * css_online() gives a new memcg what it inherits when nothing can charge it
- * yet; css_offline() takes everything away before it does anything else, so that
- * no policy sees a memcg that is coming apart.
+ * yet. css_killed() takes everything away when the cgroup or its memory
+ * controller is removed, before the memcg comes apart.
  */
 
 #include <linux/bpf.h>
@@ -66,7 +66,18 @@ int bpf_memcg_css_online(struct mem_cgroup *memcg)
 }
 
 /**
- * bpf_memcg_css_offline - a memcg dies
+ * bpf_memcg_css_killed - a memcg is about to go
+ * @memcg: the memcg
+ *
+ * Context: mem_cgroup_css_killed(), under cgroup_mutex.
+ */
+void bpf_memcg_css_killed(struct mem_cgroup *memcg)
+{
+	bpf_cgroup_ops_css_killed(&memcg_bpf_ops_type, &memcg->css);
+}
+
+/**
+ * bpf_memcg_css_offline - a memcg goes offline
  * @memcg: the memcg
  *
  * Context: mem_cgroup_css_offline(), under cgroup_mutex.
@@ -85,6 +96,20 @@ void bpf_memcg_css_offline(struct mem_cgroup *memcg)
 void bpf_memcg_css_reset(struct mem_cgroup *memcg)
 {
 	bpf_cgroup_ops_css_reset(&memcg_bpf_ops_type, &memcg->css);
+}
+
+/**
+ * bpf_memcg_css_bind - the memory controller moved to another hierarchy
+ * @memcg: the root memcg
+ *
+ * Policies do not go with it to cgroup v1.
+ *
+ * Context: mem_cgroup_bind(), under cgroup_mutex or while booting.
+ */
+void bpf_memcg_css_bind(struct mem_cgroup *memcg)
+{
+	if (!cgroup_subsys_on_dfl(memory_cgrp_subsys))
+		bpf_cgroup_ops_css_reset(&memcg_bpf_ops_type, &memcg->css);
 }
 
 /* What a program sees of the members, and what an absent member would do. */

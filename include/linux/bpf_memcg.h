@@ -56,11 +56,11 @@ struct memcg_bpf_ops {
 
 	/**
 	 * @handle_cgroup_offline: The policy does not govern @memcg any more:
-	 * it was detached, replaced or overridden there, or @memcg went
-	 * offline. Pairs with @handle_cgroup_online. No member is called with
+	 * it was detached, replaced or overridden there, or the cgroup or its
+	 * memory controller was removed. Pairs with @handle_cgroup_online. No member is called with
 	 * @memcg afterwards, unless the policy comes to govern it again.
 	 *
-	 * Context: process context, no locks held.
+	 * Context: process context.
 	 */
 	void (*handle_cgroup_offline)(struct mem_cgroup *memcg);
 
@@ -152,8 +152,10 @@ struct memcg_bpf_ops {
 DECLARE_STATIC_KEY_FALSE(bpf_memcg_key);
 
 int bpf_memcg_css_online(struct mem_cgroup *memcg);
+void bpf_memcg_css_killed(struct mem_cgroup *memcg);
 void bpf_memcg_css_offline(struct mem_cgroup *memcg);
 void bpf_memcg_css_reset(struct mem_cgroup *memcg);
+void bpf_memcg_css_bind(struct mem_cgroup *memcg);
 
 void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp);
 void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages);
@@ -220,11 +222,19 @@ static inline int bpf_memcg_css_online(struct mem_cgroup *memcg)
 	return 0;
 }
 
+static inline void bpf_memcg_css_killed(struct mem_cgroup *memcg)
+{
+}
+
 static inline void bpf_memcg_css_offline(struct mem_cgroup *memcg)
 {
 }
 
 static inline void bpf_memcg_css_reset(struct mem_cgroup *memcg)
+{
+}
+
+static inline void bpf_memcg_css_bind(struct mem_cgroup *memcg)
 {
 }
 

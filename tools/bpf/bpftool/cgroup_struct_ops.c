@@ -153,8 +153,8 @@ int policies_query(int cgroup_fd, __u32 query_flags, struct policies *all)
 		err = query_type(cgroup_fd, query_flags, &ops_types[i], all);
 		switch (err) {
 		case 0:
-		case -ENOENT:	/* this cgroup does not have the controller */
-		case -ENODEV:	/* it loses it, or is being removed */
+		case -ENOENT:	/* the controller is not in cgroup v2 */
+		case -ENODEV:	/* the cgroup is being removed */
 			break;
 		case -EINVAL:	/* not a type for cgroups, or an old kernel */
 		case -E2BIG:
@@ -168,9 +168,64 @@ int policies_query(int cgroup_fd, __u32 query_flags, struct policies *all)
 	return ret;
 }
 
+/* The length of the UTF-8 sequence at @s; 0 if there is none that may be shown */
+static int printable_len(const unsigned char *s)
+{
+	__u32 c, min;
+	int len, i;
+
+	if (*s < 0x80)
+		return *s >= ' ' && *s < 0x7f;
+	if (*s >= 0xc2 && *s < 0xe0) {
+		len = 2;
+		min = 0xa0;	/* C1 controls are below */
+	} else if (*s >= 0xe0 && *s < 0xf0) {
+		len = 3;
+		min = 0x800;
+	} else if (*s >= 0xf0 && *s < 0xf5) {
+		len = 4;
+		min = 0x10000;
+	} else {
+		return 0;
+	}
+
+	c = *s & (0xff >> (len + 1));
+	for (i = 1; i < len; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+
+	return c < min || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : len;
+}
+
+char *cgroup_path_escape(const char *path)
+{
+	const unsigned char *s = (const unsigned char *)path;
+	char *shown, *to;
+	int len;
+
+	shown = path ? malloc(4 * strlen(path) + 1) : NULL;
+	if (!shown)
+		return NULL;
+
+	for (to = shown; *s; s += len ?: 1) {
+		len = printable_len(s);
+		if (len) {
+			memcpy(to, s, len);
+			to += len;
+		} else {
+			to += sprintf(to, "\\x%02x", *s);
+		}
+	}
+	*to = '\0';
+
+	return shown;
+}
+
 static char *get_link_cgroup_path(__u32 link_id)
 {
-	char *path;
+	char *path, *shown;
 	int fd;
 
 	/* It has no id before its creator gets the fd. */
@@ -180,8 +235,10 @@ static char *get_link_cgroup_path(__u32 link_id)
 
 	path = get_fdinfo(fd, "cgroup_path:");
 	close(fd);
+	shown = cgroup_path_escape(path);
+	free(path);
 
-	return path;
+	return shown;
 }
 
 static bool is_func_ptr(__u32 type_id)
@@ -258,6 +315,8 @@ static void show_policy(const struct policy *policy, __u32 query_flags, int leve
 		jsonw_uint_field(json_wtr, "link_id", policy->link_id);
 		jsonw_string_field(json_wtr, "attach_type", "struct_ops");
 		jsonw_string_field(json_wtr, "attach_flags", mode);
+		jsonw_string_field(json_wtr, "authority",
+				   cgroup_authority_str(policy->attach_flags));
 		jsonw_uint_field(json_wtr, "map_id", policy->map_id);
 		jsonw_string_field(json_wtr, "name", info.name);
 		jsonw_string_field(json_wtr, "kernel_struct_ops", policy->type->name);
@@ -273,6 +332,7 @@ static void show_policy(const struct policy *policy, __u32 query_flags, int leve
 		printf(" %-15s %s map_id=%u", info.name, policy->type->name, policy->map_id);
 		if (effective && *mode)
 			printf(" attach_flags=%s", mode);
+		printf(" authority=%s", cgroup_authority_str(policy->attach_flags));
 		if (effective)
 			printf(" cgroup_id=%llu", policy->cgroup_id);
 		if (path)

@@ -55,287 +55,86 @@ struct memcg_book {
 	__ok;								\
 })
 
-static inline struct memcg_book *memcg_book(struct memcg_book *books,
-					    unsigned long long cgid)
-{
-	static struct memcg_book none;
-	int i;
-
-	for (i = 0; i < MEMCG_BOOKS; i++)
-		if (cgid && books[i].cgid == cgid)
-			return &books[i];
-	memset(&none, 0, sizeof(none));
-	return &none;
-}
+/* The book of that cgroup; an empty one if there is none. */
+struct memcg_book *memcg_book(struct memcg_book *books, unsigned long long cgid);
 
 /* Pages that the policy believes are charged, over all memcgs it governs. */
-static inline long memcg_books_balance(const struct memcg_book *books)
-{
-	long pages = 0;
-	int i;
+long memcg_books_balance(const struct memcg_book *books);
 
-	for (i = 0; i < MEMCG_BOOKS; i++)
-		pages += books[i].charged - books[i].uncharged;
-	return pages;
-}
+/* True if each memcg that came online for the policy went offline, too. */
+bool memcg_books_pair(const struct memcg_book *books);
 
-/* Every memcg that came online for the policy went offline, too. */
-static inline bool memcg_books_pair(const struct memcg_book *books)
-{
-	int i;
+/* Calls after the last offline call, over all memcgs. */
+long memcg_books_late(const struct memcg_book *books);
 
-	for (i = 0; i < MEMCG_BOOKS; i++)
-		if (books[i].online != books[i].offline)
-			return false;
-	return true;
-}
-
-static inline long memcg_books_late(const struct memcg_book *books)
-{
-	long late = 0;
-	int i;
-
-	for (i = 0; i < MEMCG_BOOKS; i++)
-		late += books[i].late;
-	return late;
-}
-
-static inline struct bpf_link *memcg_attach(const struct bpf_map *map,
-					    int cgroup_fd, __u32 flags)
-{
-	LIBBPF_OPTS(bpf_struct_ops_opts, opts,
-		    .flags = BPF_F_CGROUP_FD | flags,
-		    .target_fd = cgroup_fd);
-
-	return bpf_map__attach_struct_ops_opts(map, &opts);
-}
+/* Attach with these of BPF_F_ALLOW_*. */
+struct bpf_link *memcg_attach(const struct bpf_map *map, int cgroup_fd, __u32 flags);
 
 /* As memcg_attach(), for an attachment that is to fail: the errno, or 0. */
-static inline int memcg_attach_errno(const struct bpf_map *map, int cgroup_fd,
-				     __u32 flags)
-{
-	struct bpf_link *link = memcg_attach(map, cgroup_fd, flags);
-	int err = link ? 0 : errno;
-
-	bpf_link__destroy(link);
-	return err;
-}
+int memcg_attach_errno(const struct bpf_map *map, int cgroup_fd, __u32 flags);
 
 /* A cgroup below the work directory that has the memory controller. */
-static inline int memcg_create(const char *path)
-{
-	char parent[PATH_MAX];
+int memcg_create(const char *path);
 
-	snprintf(parent, sizeof(parent), "%s", path);
-	dirname(parent);
-	/* EBUSY while a task that was reaped is still on its way out of it */
-	if (!memcg_wait(!enable_controllers(parent, "memory")))
-		return -1;
-	return create_and_get_cgroup(path);
-}
+/* Write a file of the cgroup: 0 or -errno. */
+int memcg_write(int cgroup_fd, const char *file, const char *value);
 
-static inline int memcg_write(int cgroup_fd, const char *file, const char *value)
-{
-	int fd, err = 0;
-
-	fd = openat(cgroup_fd, file, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, value, strlen(value)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-static inline int memcg_write_long(int cgroup_fd, const char *file, long value)
-{
-	char buf[32];
-
-	snprintf(buf, sizeof(buf), "%ld", value);
-	return memcg_write(cgroup_fd, file, buf);
-}
+int memcg_write_long(int cgroup_fd, const char *file, long value);
 
 /*
  * The number after @key in a file of the cgroup, or the file's first number
  * when @key is NULL; -1 when there is none.
  */
-static inline long memcg_read(int cgroup_fd, const char *file, const char *key)
-{
-	char buf[16384], *p = buf;
-	ssize_t len;
-	int fd;
+long memcg_read(int cgroup_fd, const char *file, const char *key);
 
-	fd = openat(cgroup_fd, file, O_RDONLY);
-	if (fd < 0)
-		return -1;
-	len = read(fd, buf + 1, sizeof(buf) - 2);
-	close(fd);
-	if (len < 0)
-		return -1;
-	buf[0] = '\n';
-	buf[len + 1] = '\0';
-	while (key && (p = strstr(p, key))) {
-		char before = p[-1];
-
-		p += strlen(key);
-		if (strchr("\n ", before) && strchr(" =", *p))
-			break;
-	}
-	return p ? strtol(p + 1, NULL, 10) : -1;
-}
-
-static inline long memcg_pages(int cgroup_fd)
-{
-	long bytes = memcg_read(cgroup_fd, "memory.current", NULL);
-
-	return bytes < 0 ? -1 : bytes / sysconf(_SC_PAGESIZE);
-}
+/* memory.current in pages, or -1. */
+long memcg_pages(int cgroup_fd);
 
 /* Move the calling process. The helpers by path only know their own children. */
-static inline int memcg_join(int cgroup_fd)
-{
-	return memcg_write(cgroup_fd, "cgroup.procs", "0");
-}
+int memcg_join(int cgroup_fd);
 
 /* Run @fn in a child that joins the cgroup first; its result is the status. */
-static inline pid_t memcg_spawn(int cgroup_fd, int (*fn)(void *arg), void *arg)
-{
-	pid_t pid = fork();
+pid_t memcg_spawn(int cgroup_fd, int (*fn)(void *arg), void *arg);
 
-	if (pid)
-		return pid;
-	/* a test that dies leaves no child behind to pin its cgroups */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (memcg_join(cgroup_fd))
-		_exit(125);
-	_exit(fn(arg));
-}
+/* Wait for a child: its exit status, 128 + the signal, or -1. */
+int memcg_reap(pid_t pid);
 
-static inline int memcg_reap(pid_t pid)
-{
-	int status;
+/* memcg_spawn() and memcg_reap(). */
+int memcg_run(int cgroup_fd, int (*fn)(void *arg), void *arg);
 
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static inline int memcg_run(int cgroup_fd, int (*fn)(void *arg), void *arg)
-{
-	return memcg_reap(memcg_spawn(cgroup_fd, fn, arg));
-}
-
-static inline void memcg_kill(pid_t pid)
-{
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		memcg_reap(pid);
-	}
-}
+/* Kill and reap a child, if @pid is one. */
+void memcg_kill(pid_t pid);
 
 /* For the child: say that a step is done, and wait to be told to go on. */
-static inline void memcg_pause(void)
-{
-	raise(SIGSTOP);
-}
+void memcg_pause(void);
 
 /* For the test: true when the child has come to its next memcg_pause(). */
-static inline bool memcg_paused(pid_t pid)
-{
-	int status;
+bool memcg_paused(pid_t pid);
 
-	return pid > 0 && waitpid(pid, &status, WUNTRACED) == pid &&
-	       WIFSTOPPED(status);
-}
+/* For the test: let the child go on after memcg_pause(). */
+void memcg_resume(pid_t pid);
 
-static inline void memcg_resume(pid_t pid)
-{
-	kill(pid, SIGCONT);
-}
-
-static inline void *memcg_populate(size_t size)
-{
-	return mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-}
+/* Map and touch that much memory. */
+void *memcg_populate(size_t size);
 
 /* Use a MiB, more than any per-CPU stock of charged pages can hide. */
-static inline int memcg_use_some(void *unused)
-{
-	return memcg_populate(MEMCG_MB) == MAP_FAILED;
-}
+int memcg_use_some(void *unused);
 
 /* Charge and uncharge for a while. */
-static inline int memcg_churn(void *unused)
-{
-	void *p;
-	int i;
-
-	for (i = 0; i < 100; i++) {
-		p = memcg_populate(MEMCG_MB);
-		if (p == MAP_FAILED)
-			return 1;
-		munmap(p, MEMCG_MB);
-	}
-	return 0;
-}
+int memcg_churn(void *unused);
 
 /*
  * A block device whose pages are in memory that nobody here pays for: reading
  * it fills the page cache of the reader's memcg, with clean pages that can be
  * reclaimed wherever these tests run. It goes with its last file descriptor.
  */
-static inline int memcg_loop(size_t size)
-{
-	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
-	char path[32];
-	int ctl, nr, fd = -1;
-
-	ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	config.fd = memfd_create("memcg_loop", MFD_CLOEXEC);
-	if (ctl < 0 || (int)config.fd < 0 || fallocate(config.fd, 0, 0, size))
-		goto out;
-	do {
-		nr = ioctl(ctl, LOOP_CTL_GET_FREE);
-		snprintf(path, sizeof(path), "/dev/loop%d", nr);
-		fd = nr < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0 || !ioctl(fd, LOOP_CONFIGURE, &config))
-			break;
-		close(fd);
-		fd = -1;
-	} while (errno == EBUSY);
-out:
-	if ((int)config.fd >= 0)
-		close(config.fd);
-	if (ctl >= 0)
-		close(ctl);
-	return fd;
-}
+int memcg_loop(size_t size);
 
 /* Read @size bytes at @offset into the page cache. */
-static inline int memcg_read_cache(int fd, size_t offset, size_t size)
-{
-	static char buf[64 * 1024];
-	ssize_t n;
-
-	for (; size; size -= n, offset += n) {
-		n = pread(fd, buf, size < sizeof(buf) ? size : sizeof(buf), offset);
-		if (n <= 0)
-			return 1;
-	}
-	return 0;
-}
+int memcg_read_cache(int fd, size_t offset, size_t size);
 
 /* True when the policy hears of what is charged to this cgroup. */
-static inline bool memcg_hears(struct memcg_book *books, int cgroup_fd,
-			       unsigned long long cgid)
-{
-	unsigned long long before = memcg_book(books, cgid)->calls;
-
-	if (memcg_run(cgroup_fd, memcg_use_some, NULL))
-		return false;
-	return memcg_book(books, cgid)->calls > before;
-}
+bool memcg_hears(struct memcg_book *books, int cgroup_fd, unsigned long long cgid);
 
 #endif /* !__bpf__ */
 #endif /* __MEMCG_HELPERS_H */

@@ -5,13 +5,16 @@
 # `test_bpftool_memcg.sh [BPFTOOL [OBJECT]]`, as root, on a kernel with
 # CONFIG_BPF_MEMCG. OBJECT is the built progs/memcg_attach.c. One line per check,
 # `ok N - text` or `not ok N - text`; exit status 1 when one failed, 4 (skip)
-# when the kernel has no memory cgroup policies.
+# when the kernel has no memory cgroup policies; with memcg_tcp_ca.bpf.o beside
+# OBJECT, such a kernel is checked to attach nothing.
 
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 bpftool=${1:-$(command -v bpftool || echo "$here/tools/sbin/bpftool")}
 object=${2:-$here/memcg_attach.bpf.o}
+# A struct_ops that has nothing to do with cgroups
+tcp_ca=$(dirname "$object")/memcg_tcp_ca.bpf.o
 # Another object, with a program for cgroups
 program=$(dirname "$object")/test_cgroup_link.bpf.o
 root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
@@ -117,6 +120,87 @@ import json, sys
 sys.exit("cgroup.subtree_control" not in json.load(sys.stdin)["error"])' <"$dir/out"
 }
 
+no_cgroup()
+{
+	! tool struct_ops register "$object" "$pins" map a &&
+		grep -q "attaches to a cgroup, name that with 'cgroup" "$dir/err" &&
+		no_links && rmdir "$pins"
+}
+
+no_cgroup_detach()
+{
+	! tool cgroup detach "$top/a" struct_ops id 1 && grep -q "bpftool link detach" "$dir/err" &&
+		! tool cgroup attach "$top/a" struct_ops id 1 &&
+		grep -q "bpftool struct_ops register" "$dir/err"
+}
+
+unregister()
+{
+	! tool struct_ops unregister id "$map" && grep -q "bpftool link detach" "$dir/err"
+}
+
+# names STRING: a cgroup with that name is shown as the second argument, everywhere
+names()
+{
+	local name=$1 shown=$2 ret=0
+
+	mkdir "$top/$name" || return
+	json "d['cgroup'].endswith('/x') is False and d['link_id'] > 0 and d['map_id'] > 0 and
+		d['name'] == 'a' and d['pinned'].endswith('/n/a')" \
+		struct_ops register "$object" "$pins/n" map a cgroup "$top/$name" || ret=1
+	says "^[[:space:]]cgroup_path /${top##*/}/$shown *\$" link show pinned "$pins/n/a" || ret=1
+	json "d['cgroup_path'].encode().decode('unicode_escape').encode('latin1') ==
+		b'/${top##*/}/' + bytes.fromhex('$(printf %s "$name" | od -An -tx1 | tr -d ' \n')')" \
+		link show pinned "$pins/n/a" || ret=1
+	says "^$top/$shown\$" cgroup tree "$top" || ret=1
+	json "len(d) == 1" cgroup tree "$top/$name" || ret=1
+	json "len(d) == 1 and d[0]['cgroup_path']" cgroup show "$top/$name" || ret=1
+	rm -r "$pins/n"
+	rmdir "$top/$name"
+	return "$ret"
+}
+
+strange_names()
+{
+	names $'esc\e[31m' 'esc\\x1b\[31m' && names $'c1\xc2\x9b' 'c1\\xc2\\x9b' &&
+		names $'bad\xff\xc3' 'bad\\xff\\xc3' && names $'del\x7f' 'del\\x7f' &&
+		names $'surrogate\xed\xa0\x80' 'surrogate\\xed\\xa0\\x80'
+}
+
+# A link shows, and the command says that it succeeded; also the last of a batch
+link_show()
+{
+	tool link show id "$link" && tool link show pinned "$pins/1/a" &&
+		! tool link show id 4000000000 &&
+		echo "link show id $link" >"$dir/batch" && tool batch file "$dir/batch"
+}
+
+# creating: links come and go as fast as they can
+creating()
+{
+	until [[ -e $dir/stop ]]; do
+		"$bpftool" struct_ops register "$object" "$pins/c" map empty cgroup "$top/b" multi
+		rm -r "$pins/c"
+	done &>/dev/null
+}
+
+# Links that are being created are no reason to show no others
+show_survives()
+{
+	local i ret=0
+
+	rm -f "$dir/stop"
+	creating &
+	for ((i = 0; i < 30 && ret == 0; i++)); do
+		says "^$map: a +memcg_bpf_ops +attached" struct_ops show || ret=1
+		says "^$link: struct_ops" link show || ret=1
+	done
+	touch "$dir/stop"
+	wait
+	rm -rf "$pins/c"
+	return "$ret"
+}
+
 # A pin that cannot be made is found out too late to not attach
 unpinnable()
 {
@@ -166,13 +250,11 @@ within()
 	done
 }
 
-# The exit status of `link show` for one link is that of an unrelated errno
 detached()
 {
-	tool link show pinned "$pins/$1"
-	grep -qE '^[[:space:]]detached' "$dir/out" || return
-	tool -j link show pinned "$pins/$1"
-	grep -q '"map_id":0,"cgroup_id":0,.*"detached":true' "$dir/out" &&
+	says '^[[:space:]]detached' link show pinned "$pins/$1" || return
+	tool -j link show pinned "$pins/$1" &&
+		grep -q '"map_id":0,"cgroup_id":0,.*"detached":true' "$dir/out" &&
 		! grep -q cgroup_path "$dir/out"
 }
 
@@ -263,14 +345,29 @@ tree_survives()
 	return "$ret"
 }
 
+# A kernel that would attach it to the whole system
+not_here()
+{
+	! tool struct_ops register "$tcp_ca" "$pins" cgroup "$top" &&
+		grep -q '^Error: this kernel does not attach struct_ops to cgroups' "$dir/err" &&
+		[[ $(wc -l <"$dir/err") -eq 1 && ! -e $pins ]] &&
+		! grep -q memcg_tcp_ca /proc/sys/net/ipv4/tcp_available_congestion_control
+}
+
 if [[ ! -x $bpftool || ! -r $object ]]; then
 	echo "usage: $0 BPFTOOL OBJECT: there is no $bpftool or no $object" >&2
 	exit 2
 fi
 if ! "$bpftool" btf dump file /sys/kernel/btf/vmlinux 2>/dev/null |
      grep "'bpf_struct_ops_memcg_bpf_ops'" >/dev/null; then
-	echo "1..0 # SKIP this kernel has no memory cgroup policies"
-	exit 4
+	if [[ -z $root || ! -r $tcp_ca ]]; then
+		echo "1..0 # SKIP this kernel has no memory cgroup policies"
+		exit 4
+	fi
+	mkdir "$top"
+	check "register: not on this kernel" not_here
+	echo "1..$n"
+	exit "$failed"
 fi
 echo +memory >"$root/cgroup.subtree_control"
 mkdir -p "$top"/{a,b,sub/sub} && echo +memory >"$top/cgroup.subtree_control" || exit 1
@@ -283,7 +380,8 @@ check "register: no such map" refused "'x' in .*: a, b, c, empty" "$pins" map x 
 check "register: which flag" refused 'one of' "$pins" map a "${to[@]}" multi override
 check "register: what flag" refused "got: 'any'" "$pins" map a "${to[@]}" any
 check "register: flag without cgroup" refused "got: 'multi'" "$pins" map a multi
-check "register: a word is missing" refused 'at least 2 arg' "$pins" map a cgroup
+check "register: a value is missing" refused "'cgroup' needs a value" "$pins" map a cgroup
+check "register: the first value is missing" refused "'map' needs a value" "$pins" map
 check "register: a word twice" refused 'duplicated' "$pins" map a map b
 check "register: no such directory" refused 'No such file' "$pins" map a cgroup "$top/x"
 check "register: not a directory" refused 'Not a directory' "$pins" map a cgroup "$file"
@@ -293,6 +391,8 @@ check "register: memory is not enabled" \
 check "register: type not for cgroups" refused 'without cgroups' "$pins" map other "${to[@]}"
 check "register: not made for links" refused 'BPF_F_LINK' "$pins" map no_link "${to[@]}"
 check "register: JSON has the reason" refused_json
+check "register: it needs a cgroup" no_cgroup
+check "cgroup detach: not for struct_ops" no_cgroup_detach
 check "register: not pinned, not attached" unpinnable
 check "register: no bpffs, not attached" no_mount
 
@@ -301,17 +401,19 @@ check "register" register 1 a a multi
 link=$(field id 1/a) map=$(field map_id 1/a) id=$(cgroup_id a)
 check "register: the pin's name is taken" taken
 check "register: override excludes multi" forbidden
-check "link show" says "^[[:space:]]cgroup_id $id  attach_flags multi" link show
+check "link show" says "^[[:space:]]cgroup_id $id  attach_flags multi  authority host" link show
+check "link show: one" link_show
 check "link show: path" says "^[[:space:]]cgroup_path /${top##*/}/a *\$" link show
 check "link show: JSON" json "[(l['map_id'], l['cgroup_id'], l['cgroup_path'], l['attach_flags'],
-	l['detached']) for l in d if l['id'] == $link] ==
-	[($map, $id, '/${top##*/}/a', 'multi', False)]" link show
+	l['authority'], l['detached']) for l in d if l['id'] == $link] ==
+	[($map, $id, '/${top##*/}/a', 'multi', 'host', False)]" link show
 check "struct_ops show" says "^$map: a +memcg_bpf_ops +attached" struct_ops show
 check "struct_ops show: link" says "^[[:space:]]link $link  cgroup_id $id" struct_ops show id "$map"
 check "struct_ops show: JSON" json "d[0]['state'] == 'attached' and
-	d[0]['links'] == [{'id': $link, 'cgroup_id': $id, 'attach_flags': 'multi'}]" \
+	d[0]['links'] == [{'id': $link, 'cgroup_id': $id, 'attach_flags': 'multi',
+			   'authority': 'host'}]" \
 	struct_ops show name a
-check "cgroup show" says "^$link +struct_ops +multi +a +memcg_bpf_ops map_id=$map\$" \
+check "cgroup show" says "^$link +struct_ops +multi +a +memcg_bpf_ops map_id=$map authority=host\$" \
 	cgroup show "$top/a"
 check "cgroup show: JSON" json "len(d) == 1 and (d[0]['link_id'], d[0]['map_id'],
 	d[0]['cgroup_id'], d[0]['kernel_struct_ops'], d[0]['name'], d[0]['attach_flags'],
@@ -325,7 +427,7 @@ check "cgroup show: the programs" json "sorted(p['name'] for p in d
 mkdir "$top/a/sub" && echo +memory >"$top/a/cgroup.subtree_control"
 check "cgroup show: not what is inherited" silent cgroup show "$top/a/sub"
 line="^$link +struct_ops +a +memcg_bpf_ops map_id=$map attach_flags=multi"
-line+=" cgroup_id=$id cgroup_path=/${top##*/}/a\$"
+line+=" authority=host cgroup_id=$id cgroup_path=/${top##*/}/a\$"
 check "cgroup show effective" says "$line" cgroup show "$top/a/sub" effective
 check "register: one more below" register 2 b a/sub multi
 check "cgroup show effective: in order, JSON" json "[(p['name'], p['cgroup_id'], p['cgroup_path'])
@@ -333,6 +435,14 @@ check "cgroup show effective: in order, JSON" json "[(p['name'], p['cgroup_id'],
 			('b', $(cgroup_id a/sub), '/${top##*/}/a/sub')]" \
 	cgroup show "$top/a/sub" effective
 check "cgroup show: memory is not enabled" silent cgroup show "$top/sub/sub" effective
+mkdir "$top/a/sub/none"
+check "cgroup show effective: memory is not enabled" json "[p['name'] for p in d] == ['a', 'b']" \
+	cgroup show "$top/a/sub/none" effective
+check "cgroup show: memory is not enabled, nothing attached" silent cgroup show "$top/a/sub/none"
+rmdir "$top/a/sub/none"
+check "struct_ops unregister: attached by a link" unregister
+check "struct_ops show: links come and go" show_survives
+check "strange names" strange_names
 check "cgroup tree" says "^    $link +struct_ops +multi +a " cgroup tree
 check "cgroup tree: JSON" json "[(c['cgroup'], c['programs'], [p['name'] for p in c['struct_ops']])
 	for c in d] == [('$top/a', [], ['a']), ('$top/a/sub', [], ['b'])]" cgroup tree "$top/"

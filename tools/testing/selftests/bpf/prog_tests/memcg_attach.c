@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include "memcg_helpers.h"
 #include "memcg_attach.skel.h"
+#include "memcg_tcp_ca.skel.h"
 
 #define NONE		0
 #define OVERRIDE	BPF_F_ALLOW_OVERRIDE
@@ -30,6 +31,8 @@ enum { P, PX, PA, PAX, PAC, NR_CGROUPS };
 static const char * const paths[NR_CGROUPS] = {
 	"/p", "/p/x", "/p/a", "/p/a/x", "/p/a/c",
 };
+
+static __u32 type_id;
 
 struct fixture {
 	struct memcg_attach *skel;
@@ -89,9 +92,7 @@ static int told(struct fixture *f, int cgroup)
 /*
  * Every refusal, each with its own errno. Catches: an ancestor's memcg taken
  * where the controller is off (governing all of its siblings too), flags or a
- * cgroup accepted and ignored, a dying cgroup taken as alive. Fails if
- * target_css() takes what cgroup_e_css() finds, or without the check of flags
- * in bpf_cgroup_ops_link_create().
+ * cgroup accepted and ignored, a dying cgroup taken as alive.
  */
 static void test_refusals(struct fixture *f)
 {
@@ -154,8 +155,7 @@ static int raw_link_create(union bpf_attr *attr, size_t size)
 }
 
 /*
- * What libbpf would never send. Catches: fields that are not looked at. Fails
- * without the checks at the beginning of bpf_cgroup_ops_link_create().
+ * What libbpf would never send. Catches: fields that are not looked at.
  */
 static void test_raw(struct fixture *f)
 {
@@ -216,43 +216,45 @@ static void test_raw(struct fixture *f)
 
 /*
  * The flags between two attachments: at the same cgroup, below and above.
- * Catches: any of them taken for another. Fails without any one of the three
- * checks in hierarchy_allows().
+ * Catches: any of them taken for another, and a second policy that is attached
+ * but governs nobody.
  */
 static void test_flags(struct fixture *f)
 {
+	/* the second: at the same cgroup, below, above; 0 for refused, or who is told */
 	static const struct {
 		const char *name;
 		__u32 first, second;
-		int same, below, above;
+		int told[3];
 	} cases[] = {
-		{ "none, none",		NONE,	  NONE,	    EBUSY, EBUSY, EBUSY },
-		{ "none, override",	NONE,	  OVERRIDE, EBUSY, EBUSY, 0 },
-		{ "none, multi",	NONE,	  MULTI,    EBUSY, EBUSY, 0 },
-		{ "override, none",	OVERRIDE, NONE,	    EBUSY, 0,	  EBUSY },
-		{ "override, override",	OVERRIDE, OVERRIDE, EBUSY, 0,	  0 },
-		{ "override, multi",	OVERRIDE, MULTI,    EBUSY, 0,	  0 },
-		{ "multi, none",	MULTI,	  NONE,	    EBUSY, 0,	  EBUSY },
-		{ "multi, override",	MULTI,	  OVERRIDE, EBUSY, 0,	  0 },
-		{ "multi, multi",	MULTI,	  MULTI,    0,	   0,	  0 },
+		{ "none, none",		NONE,	  NONE,	    { 0, 0, 0 } },
+		{ "none, override",	NONE,	  OVERRIDE, { 0, 0, A } },
+		{ "none, multi",	NONE,	  MULTI,    { 0, 0, A | B } },
+		{ "override, none",	OVERRIDE, NONE,	    { 0, B, 0 } },
+		{ "override, override",	OVERRIDE, OVERRIDE, { 0, B, A } },
+		{ "override, multi",	OVERRIDE, MULTI,    { 0, B, A | B } },
+		{ "multi, none",	MULTI,	  NONE,	    { 0, A | B, 0 } },
+		{ "multi, override",	MULTI,	  OVERRIDE, { 0, A | B, A } },
+		{ "multi, multi",	MULTI,	  MULTI,    { A | B, A | B, A | B } },
 	};
-	struct bpf_link *link;
-	char name[64];
-	int i;
+	static const int where[] = { PA, PAC, P };
+	struct bpf_link *link, *second;
+	int i, j, governs;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		link = memcg_attach(f->skel->maps.a, f->fd[PA], cases[i].first);
 		if (!ASSERT_OK_PTR(link, cases[i].name))
 			continue;
-		snprintf(name, sizeof(name), "%s: same", cases[i].name);
-		ASSERT_EQ(memcg_attach_errno(f->skel->maps.b, f->fd[PA], cases[i].second),
-			  cases[i].same, name);
-		snprintf(name, sizeof(name), "%s: below", cases[i].name);
-		ASSERT_EQ(memcg_attach_errno(f->skel->maps.b, f->fd[PAC], cases[i].second),
-			  cases[i].below, name);
-		snprintf(name, sizeof(name), "%s: above", cases[i].name);
-		ASSERT_EQ(memcg_attach_errno(f->skel->maps.b, f->fd[P], cases[i].second),
-			  cases[i].above, name);
+		for (j = 0; j < ARRAY_SIZE(where); j++) {
+			governs = cases[i].told[j];
+			second = memcg_attach(f->skel->maps.b, f->fd[where[j]], cases[i].second);
+			if (!governs)
+				ASSERT_EQ(second ? 0 : errno, EBUSY, cases[i].name);
+			else
+				ASSERT_OK_PTR(second, cases[i].name);
+			ASSERT_EQ(told(f, PAC), governs ?: A, paths[where[j]]);
+			bpf_link__destroy(second);
+		}
 		/* whatever became of the others, the first is still there */
 		ASSERT_EQ(told(f, PAC), A, cases[i].name);
 		bpf_link__destroy(link);
@@ -260,74 +262,229 @@ static void test_flags(struct fixture *f)
 }
 
 /*
- * Three levels: who is told where, attached from the top and from below, and
- * what is restored when the middle goes. Catches: effective arrays computed
- * from the parent alone, or not recomputed for descendants. Fails if
- * array_compute() looks at the css alone, or recompute() at no descendant.
+ * The model of three levels: policy i is attached to level i with flags[i], and
+ * who is effective where follows from that alone.
+ */
+#define LEVELS	3
+
+struct model {
+	__u32 flags[LEVELS];
+	bool attached[LEVELS];
+};
+
+/* From the root down: all that allow others, and the nearest one. */
+static int model_effective(const struct model *m, int level, char *names)
+{
+	int i, n = 0, nearest = -1;
+
+	for (i = 0; i <= level; i++)
+		if (m->attached[i])
+			nearest = i;
+	for (i = 0; i <= level; i++)
+		if (m->attached[i] && (i == nearest || m->flags[i] == MULTI))
+			names[n++] = "abc"[i];
+	names[n] = '\0';
+	return n;
+}
+
+/* The nearest attachment above decides; without a flag nothing may be below. */
+static bool model_allows(const struct model *m, int level)
+{
+	int i;
+
+	for (i = level - 1; i >= 0 && !m->attached[i]; i--)
+		;
+	if (i >= 0 && m->flags[i] == NONE)
+		return false;
+	for (i = level + 1; i < LEVELS; i++)
+		if (m->attached[i] && m->flags[level] == NONE)
+			return false;
+	return true;
+}
+
+static const int levels[LEVELS] = { P, PA, PAC };
+
+struct chain {
+	struct model model;
+	struct bpf_link *link[LEVELS];
+	__u32 map_id[LEVELS];
+	/* how often policy i was told that it governs level j, and that it does not */
+	unsigned long online[LEVELS][LEVELS], offline[LEVELS][LEVELS];
+	char effective[LEVELS][LEVELS + 1];
+};
+
+static struct memcg_book *chain_books(struct fixture *f, int policy)
+{
+	struct memcg_book *books[LEVELS] = {
+		f->skel->bss->a_books, f->skel->bss->b_books, f->skel->bss->c_books,
+	};
+
+	return books[policy];
+}
+
+/* After a change: the effective lists and the calls are the model's. */
+static bool chain_check(struct fixture *f, struct chain *c, const char *name)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+	char want[LEVELS + 1], got[LEVELS + 1];
+	struct memcg_book *book;
+	__u32 map_ids[LEVELS];
+	int i, j, n;
+
+	for (j = 0; j < LEVELS; j++) {
+		model_effective(&c->model, j, want);
+		opts.query_flags = BPF_F_QUERY_EFFECTIVE;
+		opts.struct_ops_type_id = type_id;
+		opts.count = LEVELS;
+		opts.map_ids = map_ids;
+		if (!ASSERT_OK(bpf_prog_query_opts(f->fd[levels[j]], BPF_STRUCT_OPS, &opts), name))
+			return false;
+		for (n = 0; n < opts.count; n++)
+			for (i = 0; i < LEVELS; i++)
+				if (map_ids[n] == c->map_id[i])
+					got[n] = "abc"[i];
+		got[n] = '\0';
+		if (!ASSERT_STREQ(got, want, name))
+			return false;
+		for (i = 0; i < LEVELS; i++) {
+			c->online[i][j] += strchr(want, "abc"[i]) &&
+					   !strchr(c->effective[j], "abc"[i]);
+			c->offline[i][j] += !strchr(want, "abc"[i]) &&
+					    strchr(c->effective[j], "abc"[i]);
+			book = memcg_book(chain_books(f, i), f->id[levels[j]]);
+			if (!ASSERT_EQ(book->online, c->online[i][j], name) ||
+			    !ASSERT_EQ(book->offline, c->offline[i][j], name))
+				return false;
+		}
+		memcpy(c->effective[j], want, sizeof(want));
+	}
+	return true;
+}
+
+/* Each charge at the last level is told to all in order, once. */
+static void chain_calls(struct fixture *f, struct chain *c, const char *name)
+{
+	struct memcg_attach__bss *bss = f->skel->bss;
+	int i, n = strlen(c->effective[LEVELS - 1]);
+
+	bss->trace_len = 0;
+	bss->trace_cgid = f->id[PAC];
+	ASSERT_OK(memcg_run(f->fd[PAC], memcg_use_some, NULL), name);
+	bss->trace_cgid = 0;
+	if (!n) {
+		ASSERT_EQ(bss->trace_len, 0, name);
+		return;
+	}
+	ASSERT_GT(bss->trace_len, 0, name);
+	ASSERT_EQ(bss->trace_len % n, 0, name);
+	for (i = 0; i < bss->trace_len && i < sizeof(bss->trace); i++)
+		if (!ASSERT_EQ(bss->trace[i], c->effective[LEVELS - 1][i % n], name))
+			break;
+}
+
+/*
+ * All combinations of flags on three levels, attached and detached in each order,
+ * insertion in the middle among them, against the model. Catches: effective
+ * arrays computed from the parent alone, or not recomputed for descendants; calls
+ * twice, or in another order than the query says.
  */
 static void test_chain(struct fixture *f)
 {
-	static const struct {
-		const char *name;
-		__u32 p, pa, pac;
-		int at_px, at_pax, at_pac, without_pa;
-	} cases[] = {
-		{ "multi x 3",		MULTI,	  MULTI,    MULTI,    A, A | B, A | B | C, A | C },
-		{ "override x 3",	OVERRIDE, OVERRIDE, OVERRIDE, A, B,	C,	   C },
-		{ "multi x 2, none",	MULTI,	  MULTI,    NONE,     A, A | B, A | B | C, A | C },
-		{ "override, multi x 2", OVERRIDE, MULTI,   MULTI,    A, B,	B | C,	   C },
-		{ "multi, override, multi", MULTI, OVERRIDE, MULTI,   A, A | B, A | C,	   A | C },
+	static const __u32 flags[] = { NONE, OVERRIDE, MULTI };
+	static const int orders[][LEVELS] = {
+		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
 	};
-	struct bpf_link *link[3] = {};
-	int i, j, up;
+	struct bpf_map *maps[] = { f->skel->maps.a, f->skel->maps.b, f->skel->maps.c };
+	struct chain c = {};
+	char name[64];
+	int run, i, n, level, up, down;
 
-	for (i = 0; i < ARRAY_SIZE(cases) * 2; i++) {
-		const typeof(cases[0]) *t = &cases[i / 2];
+	for (i = 0; i < LEVELS; i++) {
+		struct bpf_map_info info = {};
+		__u32 len = sizeof(info);
 
-		up = i % 2;	/* attach from below */
-		for (j = 0; j < 3; j++) {
-			switch (up ? 2 - j : j) {
-			case 0:
-				link[0] = memcg_attach(f->skel->maps.a, f->fd[P], t->p);
-				break;
-			case 1:
-				link[1] = memcg_attach(f->skel->maps.b, f->fd[PA], t->pa);
-				break;
-			case 2:
-				link[2] = memcg_attach(f->skel->maps.c, f->fd[PAC], t->pac);
-				break;
-			}
+		ASSERT_OK(bpf_map_get_info_by_fd(bpf_map__fd(maps[i]), &info, &len), "map info");
+		c.map_id[i] = info.id;
+	}
+	/* each combination twice: in one of all orders, and with one level in the middle last */
+	for (run = 0; run < 27 * 2; run++) {
+		for (i = 0, n = run / 2; i < LEVELS; i++, n /= 3)
+			c.model.flags[i] = flags[n % 3];
+		up = run % 2 ? 1 : (run / 2) % 6;
+		down = (run / 2 + run / 12) % 6;
+		for (i = 0; i < LEVELS; i++) {
+			level = orders[up][i];
+			snprintf(name, sizeof(name), "flags %u%u%u, order %d, attach %d",
+				 c.model.flags[0], c.model.flags[1], c.model.flags[2], up, level);
+			c.link[level] = memcg_attach(maps[level], f->fd[levels[level]],
+						     c.model.flags[level]);
+			if (!ASSERT_EQ(c.link[level] ? 0 : errno,
+				       model_allows(&c.model, level) ? 0 : EBUSY, name))
+				goto out;
+			c.model.attached[level] = c.link[level];
+			if (!chain_check(f, &c, name))
+				goto out;
 		}
-		if (up && t->pa == NONE)
-			goto next;
-		if (!ASSERT_OK_PTR(link[0], t->name) || !ASSERT_OK_PTR(link[1], t->name) ||
-		    !ASSERT_OK_PTR(link[2], t->name))
-			goto next;
-
-		ASSERT_EQ(told(f, PX), t->at_px, t->name);
-		ASSERT_EQ(told(f, PAX), t->at_pax, t->name);
-		ASSERT_EQ(told(f, PAC), t->at_pac, t->name);
-
-		bpf_link__destroy(link[1]);
-		link[1] = NULL;
-		ASSERT_EQ(told(f, PAX), A, t->name);
-		ASSERT_EQ(told(f, PAC), t->without_pa, t->name);
-		bpf_link__destroy(link[2]);
-		link[2] = NULL;
-		ASSERT_EQ(told(f, PAC), A, t->name);
-next:
-		for (j = 0; j < 3; j++) {
-			bpf_link__destroy(link[j]);
-			link[j] = NULL;
+		chain_calls(f, &c, name);
+		for (i = 0; i < LEVELS; i++) {
+			level = orders[down][i];
+			snprintf(name, sizeof(name), "flags %u%u%u, order %d, detach %d",
+				 c.model.flags[0], c.model.flags[1], c.model.flags[2], down, level);
+			bpf_link__destroy(c.link[level]);
+			c.link[level] = NULL;
+			c.model.attached[level] = false;
+			if (!chain_check(f, &c, name))
+				goto out;
 		}
 	}
 	ASSERT_EQ(told(f, PAC), 0, "all detached");
+out:
+	for (i = 0; i < LEVELS; i++)
+		bpf_link__destroy(c.link[i]);
+	ASSERT_EQ(memcg_books_late(f->skel->bss->a_books), 0, "a's calls after offline");
+	ASSERT_EQ(memcg_books_late(f->skel->bss->b_books), 0, "b's calls after offline");
+	ASSERT_EQ(memcg_books_late(f->skel->bss->c_books), 0, "c's calls after offline");
+	ASSERT_EQ(f->skel->bss->memcg_twice, 0, "online twice");
+}
+
+/*
+ * Two links of one map at one cgroup, and a witness: the detached one of the two
+ * makes no more calls. The books of the map alone would not show it.
+ */
+static void test_two_links(struct fixture *f)
+{
+	struct memcg_attach__bss *bss = f->skel->bss;
+	struct bpf_link *first, *second, *witness;
+	__u64 a, b;
+
+	first = memcg_attach(f->skel->maps.a, f->fd[PA], MULTI);
+	witness = memcg_attach(f->skel->maps.b, f->fd[PA], MULTI);
+	second = memcg_attach(f->skel->maps.a, f->fd[PA], MULTI);
+	if (!ASSERT_OK_PTR(first, "first") || !ASSERT_OK_PTR(second, "second") ||
+	    !ASSERT_OK_PTR(witness, "witness"))
+		goto out;
+	ASSERT_OK(memcg_run(f->fd[PAC], memcg_use_some, NULL), "use");
+	a = memcg_book(bss->a_books, f->id[PAC])->calls;
+	b = memcg_book(bss->b_books, f->id[PAC])->calls;
+	ASSERT_GT(b, 0, "calls");
+	ASSERT_EQ(a, 2 * b, "both links call");
+
+	ASSERT_OK(bpf_link__detach(first), "detach");
+	ASSERT_EQ(memcg_book(bss->a_books, f->id[PAC])->offline, 1, "offline");
+	ASSERT_OK(memcg_run(f->fd[PAC], memcg_use_some, NULL), "use");
+	a = memcg_book(bss->a_books, f->id[PAC])->calls - a;
+	b = memcg_book(bss->b_books, f->id[PAC])->calls - b;
+	ASSERT_GT(b, 0, "calls after detach");
+	ASSERT_EQ(a, b, "one link calls");
+out:
+	bpf_link__destroy(first);
+	bpf_link__destroy(second);
+	bpf_link__destroy(witness);
 }
 
 /*
  * One map at two levels: detaching one link leaves the other's subtree alone.
- * Catches: an attachment found again by its ops instead of by its link. Fails
- * if array_has() compares the ops alone.
+ * Catches: an attachment found again by its ops instead of by its link.
  */
 static void test_two_levels(struct fixture *f)
 {
@@ -370,8 +527,7 @@ next:
 
 /*
  * A cgroup made after the attachment is governed before its first charge: the
- * policy knows of every page. Catches: inheriting too late or not at all. Fails
- * without array_compute() in bpf_cgroup_ops_css_online().
+ * policy knows of every page. Catches: inheriting too late or not at all.
  */
 static void test_inherit(struct fixture *f)
 {
@@ -418,7 +574,7 @@ out:
 
 /*
  * A failed attach changes nothing for those that are there. Catches: undoing by
- * clearing. Fails if link_attach() detaches anything after an error.
+ * clearing.
  */
 static void test_failed(struct fixture *f)
 {
@@ -443,8 +599,7 @@ static void test_failed(struct fixture *f)
 
 /*
  * Other struct_ops types know no cgroups and no flags. Catches: flags that are
- * silently accepted and mean nothing. Fails without the check of flags in
- * bpf_struct_ops_link_create().
+ * silently accepted and mean nothing.
  */
 static void test_other_types(struct fixture *f)
 {
@@ -473,12 +628,32 @@ static void test_other_types(struct fixture *f)
 	bpf_link__destroy(link);
 }
 
+static bool enough;
+
+static void be_told(int sig)
+{
+	__atomic_store_n(&enough, true, __ATOMIC_RELAXED);
+}
+
+/* Charge and uncharge until SIGTERM. */
+static int churn_until_told(void *unused)
+{
+	void *p;
+
+	signal(SIGTERM, be_told);
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
+		p = memcg_populate(MEMCG_MB);
+		if (p == MAP_FAILED)
+			return 1;
+		munmap(p, MEMCG_MB);
+	}
+	return 0;
+}
+
 /*
  * Replacing the policy of a link while memory is charged: each page is told to
  * one of the two, so that their books balance together. Catches: a moment
  * without a policy, or with both; an expected old map that is not compared.
- * Fails if bpf_cgroup_ops_link_update() detaches before it attaches, or does
- * not compare expected_old_map.
  */
 static void test_update(struct fixture *f)
 {
@@ -486,8 +661,9 @@ static void test_update(struct fixture *f)
 	struct memcg_attach__bss *bss = f->skel->bss;
 	struct bpf_map *a = f->skel->maps.a, *b = f->skel->maps.b;
 	struct bpf_link *link;
-	int updates = 0, fd, err, status;
-	pid_t pid = -1;
+	int updates, fd;
+	__u64 calls;
+	pid_t pid;
 	long base;
 
 	/* a map has its value from when it is first attached */
@@ -511,29 +687,29 @@ static void test_update(struct fixture *f)
 	ASSERT_EQ(memcg_book(bss->a_books, f->id[PX])->offline, 1, "a offline");
 	ASSERT_EQ(memcg_book(bss->b_books, f->id[PX])->online, 1, "b online");
 
+	calls = memcg_book(bss->a_books, f->id[PX])->calls +
+		memcg_book(bss->b_books, f->id[PX])->calls;
 	base = memcg_pages(f->fd[PX]) -
 	       (long)(memcg_book(bss->a_books, f->id[PX])->charged -
 		      memcg_book(bss->a_books, f->id[PX])->uncharged +
 		      memcg_book(bss->b_books, f->id[PX])->charged -
 		      memcg_book(bss->b_books, f->id[PX])->uncharged);
-	pid = memcg_spawn(f->fd[PX], memcg_churn, NULL);
-	while (!(err = waitpid(pid, &status, WNOHANG))) {
-		if (!ASSERT_OK(bpf_link__update_map(link, updates % 2 ? b : a), "update")) {
-			memcg_kill(pid);
-			goto out;
-		}
-		updates++;
-	}
-	ASSERT_EQ(err, pid, "child");
-	ASSERT_OK(status, "child's status");
-	ASSERT_GT(updates, 1, "updates");
+	pid = memcg_spawn(f->fd[PX], churn_until_told, NULL);
+	for (updates = 0; updates < 300; updates++)
+		if (!ASSERT_OK(bpf_link__update_map(link, updates % 2 ? b : a), "update"))
+			break;
+	calls = memcg_book(bss->a_books, f->id[PX])->calls +
+		memcg_book(bss->b_books, f->id[PX])->calls - calls;
+	kill(pid, SIGTERM);
+	ASSERT_OK(memcg_reap(pid), "child");
+	/* both sides did something meanwhile */
+	ASSERT_GT(calls, updates, "charges during the updates");
 	ASSERT_TRUE(memcg_wait(memcg_pages(f->fd[PX]) - base ==
 			       memcg_book(bss->a_books, f->id[PX])->charged -
 			       memcg_book(bss->a_books, f->id[PX])->uncharged +
 			       memcg_book(bss->b_books, f->id[PX])->charged -
 			       memcg_book(bss->b_books, f->id[PX])->uncharged),
 		    "no page was told to none or to both");
-out:
 	bpf_link__destroy(link);
 	ASSERT_EQ(memcg_book(bss->a_books, f->id[PX])->online,
 		  memcg_book(bss->a_books, f->id[PX])->offline, "a pairs");
@@ -541,27 +717,183 @@ out:
 		  memcg_book(bss->b_books, f->id[PX])->offline, "b pairs");
 }
 
+static __u64 revision(struct fixture *f, int cgroup)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+
+	opts.struct_ops_type_id = type_id;
+	return bpf_prog_query_opts(f->fd[cgroup], BPF_STRUCT_OPS, &opts) ? 0 : opts.revision;
+}
+
 /*
- * Policies in one cgroup have a limit, and reaching it harms none of them.
- * Fails without BPF_CGROUP_OPS_MAX_LINKS.
+ * At most 64 policies are effective on a cgroup, counted over its branch, and
+ * reaching the limit harms none of them. Catches: a limit for each level, and one
+ * that is only looked at where a policy is attached.
  */
 static void test_many(struct fixture *f)
 {
-	struct bpf_link *link[80] = {};
+	struct bpf_link *link[80] = {}, *middle;
+	__u64 before;
 	int i, n;
 
-	for (n = 0; n < ARRAY_SIZE(link); n++) {
+	for (n = 0; n < 40; n++) {
+		link[n] = memcg_attach(f->skel->maps.a, f->fd[P], MULTI);
+		if (!ASSERT_OK_PTR(link[n], "attach at the top"))
+			goto out;
+	}
+	for (; n < ARRAY_SIZE(link); n++) {
 		link[n] = memcg_attach(n ? f->skel->maps.b : f->skel->maps.a,
-				       f->fd[PA], MULTI);
+				       f->fd[PAC], MULTI);
 		if (!link[n])
 			break;
 	}
 	ASSERT_EQ(errno, E2BIG, "errno of one too many");
 	ASSERT_EQ(n, 64, "policies");
+	before = revision(f, P);
+	ASSERT_GT(before, 0, "revision");
+	ASSERT_EQ(memcg_attach_errno(f->skel->maps.c, f->fd[P], MULTI), E2BIG,
+		  "too many for a descendant");
+	ASSERT_EQ(memcg_attach_errno(f->skel->maps.c, f->fd[PA], MULTI), E2BIG,
+		  "too many for a child");
+	ASSERT_EQ(revision(f, P), before, "a failed attach leaves the revision");
 	ASSERT_EQ(told(f, PAC), A | B, "told");
-	for (i = 0; i < n; i++)
+	ASSERT_EQ(told(f, PAX), A, "told beside it");
+
+	/* an array that is full, changed in the middle */
+	ASSERT_EQ(memcg_book(f->skel->bss->a_books, f->id[PAC])->online, 40, "a online");
+	ASSERT_EQ(memcg_book(f->skel->bss->b_books, f->id[PAC])->online, 24, "b online");
+	middle = link[20];
+	ASSERT_OK(bpf_link__update_map(middle, f->skel->maps.c), "update in the middle");
+	ASSERT_EQ(memcg_book(f->skel->bss->a_books, f->id[PAC])->offline, 1, "a offline");
+	ASSERT_EQ(memcg_book(f->skel->bss->c_books, f->id[PAC])->online, 1, "c online");
+	ASSERT_EQ(told(f, PAC), A | B | C, "told, with the update");
+	ASSERT_OK(bpf_link__detach(middle), "detach in the middle");
+	ASSERT_EQ(memcg_book(f->skel->bss->c_books, f->id[PAC])->offline, 1, "c offline");
+	ASSERT_EQ(memcg_attach_errno(f->skel->maps.c, f->fd[PAC], MULTI), 0, "room for one");
+out:
+	for (i = 0; i < ARRAY_SIZE(link); i++)
 		bpf_link__destroy(link[i]);
 	ASSERT_EQ(told(f, PAC), 0, "detached");
+	ASSERT_TRUE(memcg_books_pair(f->skel->bss->a_books), "a pairs");
+	ASSERT_TRUE(memcg_books_pair(f->skel->bss->b_books), "b pairs");
+	ASSERT_TRUE(memcg_books_pair(f->skel->bss->c_books), "c pairs");
+}
+
+struct charged {
+	struct fixture *f;
+	struct bpf_link *link[32];
+};
+
+/* In the child: attach until the arrays of the subtree take a good part of a MiB. */
+static int attach_many(void *arg)
+{
+	struct charged *c = arg;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(c->link); i++) {
+		c->link[i] = memcg_attach(c->f->skel->maps.a, c->f->fd[P], MULTI);
+		if (!c->link[i])
+			return 1;
+	}
+	memcg_pause();
+	return 0;
+}
+
+/*
+ * The kernel's memory for the effective arrays is charged to whoever attaches.
+ */
+static void test_accounted(struct fixture *f)
+{
+	const int nr = 32;
+	struct charged c = { .f = f };
+	long before, after;
+	int payer, i, fd;
+	char path[64];
+	pid_t pid;
+
+	payer = memcg_create("/payer");
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), "/p/more%d", i);
+		fd = memcg_create(path);
+		if (!ASSERT_OK_FD(fd, path))
+			goto out;
+		close(fd);
+	}
+	ASSERT_EQ(memcg_attach_errno(f->skel->maps.a, f->fd[P], MULTI), 0, "attach");
+	before = memcg_read(payer, "memory.stat", "slab");
+	pid = memcg_spawn(payer, attach_many, &c);
+	if (ASSERT_TRUE(memcg_paused(pid), "attached")) {
+		/* 32 items of 40 bytes for each cgroup */
+		after = memcg_read(payer, "memory.stat", "slab");
+		ASSERT_GE(after - before, nr * 32 * 32, "charged to who attaches");
+		memcg_resume(pid);
+		ASSERT_OK(memcg_reap(pid), "child");
+	} else {
+		memcg_kill(pid);
+	}
+out:
+	/* links of a process that ended go by and by */
+	ASSERT_TRUE(memcg_wait(!told(f, PX)), "detached");
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), "/p/more%d", i);
+		remove_cgroup(path);
+	}
+	close(payer);
+	remove_cgroup("/payer");
+}
+
+/*
+ * On a kernel booted with cgroup_disable=memory the root still has a memcg, and
+ * nothing may attach to it.
+ */
+static void test_disabled(void)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+	struct memcg_attach *skel;
+	char cmdline[4096] = "";
+	int fd, root;
+
+	fd = open("/proc/cmdline", O_RDONLY);
+	if (ASSERT_OK_FD(fd, "cmdline"))
+		read(fd, cmdline, sizeof(cmdline) - 1);
+	close(fd);
+	if (!strstr(cmdline, "cgroup_disable=memory")) {
+		test__skip();
+		return;
+	}
+	root = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
+	skel = memcg_attach__open_and_load();
+	opts.struct_ops_type_id = type_id;
+	if (ASSERT_OK_FD(root, "root") && ASSERT_OK_PTR(skel, "memcg_attach__open_and_load")) {
+		ASSERT_EQ(memcg_attach_errno(skel->maps.a, root, NONE), ENOENT, "attach");
+		ASSERT_EQ(bpf_prog_query_opts(root, BPF_STRUCT_OPS, &opts), -ENOENT, "query");
+	}
+	memcg_attach__destroy(skel);
+	close(root);
+}
+
+/*
+ * A cgroup is asked for, and the type does not know any, or the kernel does not:
+ * nothing is attached to the whole system instead. Runs on every kernel.
+ */
+static void test_never_global(void)
+{
+	struct memcg_tcp_ca *skel = memcg_tcp_ca__open_and_load();
+	char known[4096] = "";
+	int root, fd, err;
+
+	root = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
+	if (ASSERT_OK_PTR(skel, "memcg_tcp_ca__open_and_load") && ASSERT_OK_FD(root, "root")) {
+		err = memcg_attach_errno(skel->maps.memcg_tcp_ca, root, MULTI);
+		ASSERT_TRUE(err == EINVAL || err == EOPNOTSUPP, "attach");
+		printf("attach: %s\n", strerror(err));
+		fd = open("/proc/sys/net/ipv4/tcp_available_congestion_control", O_RDONLY);
+		ASSERT_GT(read(fd, known, sizeof(known) - 1), 0, "known to TCP");
+		ASSERT_NULL(strstr(known, "memcg_tcp_ca"), "not known to TCP");
+		close(fd);
+	}
+	memcg_tcp_ca__destroy(skel);
+	close(root);
 }
 
 void test_memcg_attach(void)
@@ -580,10 +912,22 @@ void test_memcg_attach(void)
 		{ "other_types", test_other_types },
 		{ "update", test_update },
 		{ "many", test_many },
+		{ "two_links", test_two_links },
+		{ "accounted", test_accounted },
 	};
+	struct btf *btf = btf__load_vmlinux_btf();
 	struct fixture f;
 	int i;
 
+	if (!ASSERT_OK_PTR(btf, "btf"))
+		return;
+	type_id = btf__find_by_name_kind(btf, "memcg_bpf_ops", BTF_KIND_STRUCT);
+	btf__free(btf);
+
+	if (test__start_subtest("disabled"))
+		test_disabled();
+	if (test__start_subtest("never_global"))
+		test_never_global();
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		if (!test__start_subtest(tests[i].name))
 			continue;

@@ -5,6 +5,7 @@
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,11 +16,30 @@
 #define BPFFS	"/sys/fs/bpf"
 
 static struct memcg_books *skel;
+static __u64 cgroup_id;
 static __u32 type_id;
 
 static struct memcg_book *book(__u64 id)
 {
 	return memcg_book(skel->bss->a_books, id);
+}
+
+static int nr_policies(int cgroup_fd)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+	int err;
+
+	opts.struct_ops_type_id = type_id;
+	err = bpf_prog_query_opts(cgroup_fd, BPF_STRUCT_OPS, &opts);
+	return err ?: opts.count;
+}
+
+static __u64 revision(int cgroup_fd)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, opts);
+
+	opts.struct_ops_type_id = type_id;
+	return bpf_prog_query_opts(cgroup_fd, BPF_STRUCT_OPS, &opts) ? 0 : opts.revision;
 }
 
 static short link_events(struct bpf_link *link, int timeout_ms)
@@ -56,8 +76,6 @@ static void check_dead_link(struct bpf_link *link)
 /*
  * The cgroup goes while its link is there. Catches: a link that keeps the
  * cgroup (rmdir would fail or leak), or is freed or left attached with it.
- * Fails without detach_all() in bpf_cgroup_ops_css_offline(), or without the
- * wake-up in link_drop().
  */
 static void test_rmdir(void)
 {
@@ -90,7 +108,6 @@ out:
 /*
  * A live cgroup loses its memory controller and gets it back: that is another
  * memcg, which the old link must not touch. Catches: only rmdir being watched.
- * Fails without detach_all(), too.
  */
 static void test_controller_off_on(void)
 {
@@ -137,8 +154,7 @@ out:
 /*
  * The io controller needs the memory controller: switched off, that one stays
  * behind io unseen. Catches: attaching to what users cannot see, and links that
- * stay there. Fails without the look at subtree_control in target_css(), and
- * without bpf_cgroup_ops_css_reset().
+ * stay there.
  */
 static void test_controller_hidden(void)
 {
@@ -179,7 +195,19 @@ out:
 /* What is done to a link while its cgroup is removed */
 enum { CREATE, CLOSE, DETACH, UPDATE, PIN, NR_RACES };
 
-static void race_once(int fd, int what)
+/*
+ * Between the rmdir and the operation, in microseconds; below 0 the operation
+ * comes first. The grace periods that a dying cgroup passes through take some
+ * 10 ms.
+ */
+static const int race_delays[] = {
+	-2000, -200, -50, 0, 0, 0, 50, 200, 1000, 5000, 10000, 20000, 30000, 40000,
+};
+
+/* Which of the two came first, as the operation saw it */
+static int link_won, cgroup_won;
+
+static void race_once(int fd, int what, int delay)
 {
 	char path[64];
 	struct bpf_link *link = NULL;
@@ -197,22 +225,35 @@ static void race_once(int fd, int what)
 	if (!pid) {
 		while (!__atomic_load_n(go, __ATOMIC_ACQUIRE))
 			sched_yield();
+		if (delay < 0)
+			usleep(-delay);
 		remove_cgroup_pid("/a", getppid());
 		_exit(0);
 	}
 	__atomic_store_n(go, true, __ATOMIC_RELEASE);
+	if (delay >= 1000)
+		/* from the rmdir on, not from when it was asked for */
+		ASSERT_OK(memcg_reap(pid), "child");
+	if (delay > 0)
+		usleep(delay);
 	switch (what) {
 	case CREATE:
 		link = memcg_attach(skel->maps.a, fd, 0);
-		if (!link)
-			ASSERT_EQ(errno, ENODEV, "create");
+		if (link)
+			link_won++;
+		else if (ASSERT_EQ(errno, ENODEV, "create"))
+			cgroup_won++;
 		break;
 	case DETACH:
 		ASSERT_OK(bpf_link__detach(link), "detach");
+		ASSERT_EQ(book(cgroup_id)->offline, 1, "told when the detach returns");
 		break;
 	case UPDATE:
 		err = bpf_link__update_map(link, skel->maps.b);
-		ASSERT_TRUE(!err || err == -ENOLINK, "update");
+		if (!err)
+			link_won++;
+		else if (ASSERT_EQ(err, -ENOLINK, "update"))
+			cgroup_won++;
 		break;
 	case PIN:
 		snprintf(path, sizeof(path), BPFFS "/memcg_race_%d", getpid());
@@ -221,58 +262,61 @@ static void race_once(int fd, int what)
 		break;
 	}
 	bpf_link__destroy(link);
-	ASSERT_OK(memcg_reap(pid), "child");
+	if (delay < 1000)
+		ASSERT_OK(memcg_reap(pid), "child");
 	munmap(go, 4096);
 }
 
 /*
  * The cgroup goes while its link is created, closed, detached, updated or
  * pinned. Catches, with the debug kernel's help: whoever comes second using
- * what the first one freed. Fails if bpf_cgroup_ops_css_offline() does not
- * clear link->css, or if the link's dealloc does not detach.
+ * what the first one freed. Both outcomes must have been seen.
  */
 static void test_race(void)
 {
 	struct memcg_book *other;
-	int fd, i, j;
-	__u64 id;
+	int fd, i;
 
-	for (i = 0; i < 10 * NR_RACES; i++) {
+	link_won = 0;
+	cgroup_won = 0;
+	for (i = 0; i < ARRAY_SIZE(race_delays) * NR_RACES; i++) {
 		fd = memcg_create("/a");
-		id = get_cgroup_id("/a");
+		cgroup_id = get_cgroup_id("/a");
 		if (!ASSERT_OK_FD(fd, "memcg_create"))
 			break;
-		/* later and later, until the cgroup is gone already */
-		for (j = 0; j < i / NR_RACES; j++)
-			sched_yield();
-		race_once(fd, i % NR_RACES);
+		race_once(fd, i % NR_RACES, race_delays[i / NR_RACES]);
 		close(fd);
-		other = memcg_book(skel->bss->b_books, id);
-		if (!ASSERT_TRUE(memcg_wait(book(id)->offline == book(id)->online &&
+		other = memcg_book(skel->bss->b_books, cgroup_id);
+		if (!ASSERT_TRUE(memcg_wait(book(cgroup_id)->offline == book(cgroup_id)->online &&
 					    other->offline == other->online), "offline") ||
-		    !ASSERT_EQ(book(id)->late + other->late, 0, "calls after offline"))
+		    !ASSERT_EQ(book(cgroup_id)->late + other->late, 0, "calls after offline"))
 			break;
 		/* the books are small */
 		memset(skel->bss->a_books, 0, sizeof(skel->bss->a_books));
 		memset(skel->bss->b_books, 0, sizeof(skel->bss->b_books));
 	}
+	ASSERT_GT(link_won, 0, "the link was first");
+	ASSERT_GT(cgroup_won, 0, "the cgroup was first");
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "online twice");
 }
 
 /*
  * The memory controller goes and comes while policies attach. Catches: a link
- * that sticks to a css which is gone, or to one that is not there yet.
+ * that sticks to a css which is gone, or to one that is not there yet. Both
+ * outcomes must have been seen, for links that were attached and for new ones.
  */
 static void test_race_controller(void)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = BPF_F_CGROUP_FD);
-	__u64 end = get_time_ns() + 2000000000ULL, id;
-	int parent, fd, link_fd, attached = 0, refused = 0;
+	int parent, fd, link_fd, attached = 0, refused = 0, kept = 0, lost = 0, i, err;
 	pid_t pid;
+	__u64 id;
 
 	parent = memcg_create("/p");
 	fd = memcg_create("/p/a");
 	id = get_cgroup_id("/p/a");
 	/* a map has its value from when it is first attached */
+	ASSERT_EQ(memcg_attach_errno(skel->maps.b, fd, 0), 0, "attach");
 	ASSERT_EQ(memcg_attach_errno(skel->maps.a, fd, 0), 0, "attach");
 	pid = fork();
 	if (!pid) {
@@ -281,25 +325,330 @@ static void test_race_controller(void)
 			memcg_write(parent, "cgroup.subtree_control", "-memory");
 			while (memcg_write(parent, "cgroup.subtree_control", "+memory"))
 				;
+			usleep(1000);
 		}
 	}
-	while (get_time_ns() < end) {
-		link_fd = bpf_link_create(bpf_map__fd(skel->maps.a), fd, BPF_STRUCT_OPS, &opts);
-		if (link_fd >= 0)
+	/* until all was seen often enough; on a slow machine that may take a while */
+	memcg_wait(({
+		for (i = 0; i < 10; i++) {
+			link_fd = bpf_link_create(bpf_map__fd(skel->maps.a), fd, BPF_STRUCT_OPS,
+						  &opts);
+			if (link_fd < 0) {
+				if (link_fd != -ENOENT && link_fd != -ENODEV)
+					ASSERT_OK(link_fd, "attach");
+				refused++;
+				continue;
+			}
 			attached++;
-		else if (link_fd == -ENOENT || link_fd == -ENODEV)
-			refused++;
-		else if (!ASSERT_OK(link_fd, "attach"))
-			break;
-		close(link_fd);
-	}
+			usleep(race_delays[attached % ARRAY_SIZE(race_delays)] & 0xfff);
+			err = bpf_link_update(link_fd, bpf_map__fd(skel->maps.b), NULL);
+			if (err && err != -ENOLINK)
+				ASSERT_OK(err, "update");
+			if (err)
+				lost++;
+			else
+				kept++;
+			close(link_fd);
+		}
+		attached >= 20 && refused >= 20 && kept >= 5 && lost >= 5;
+	}));
 	memcg_kill(pid);
 	ASSERT_GT(attached, 0, "attached");
 	ASSERT_GT(refused, 0, "refused");
+	ASSERT_GT(kept, 0, "updated while attached");
+	ASSERT_GT(lost, 0, "updated too late");
 	ASSERT_TRUE(memcg_wait(book(id)->offline == book(id)->online), "offline");
 	ASSERT_EQ(book(id)->late, 0, "calls after offline");
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "online twice");
 	close(fd);
 	close(parent);
+}
+
+/*
+ * A policy elsewhere is called, and does not return: no grace period ends, so
+ * nothing that died can go offline or be told. In a cgroup of its own.
+ */
+struct stall {
+	struct bpf_link *link;
+	pid_t pid;
+	int fd;
+};
+
+static bool stall_begin(struct stall *stall)
+{
+	stall->fd = memcg_create("/stall");
+	stall->pid = -1;
+	stall->link = memcg_attach(skel->maps.slow, stall->fd, 0);
+	if (!ASSERT_OK_PTR(stall->link, "attach the stall"))
+		return false;
+	stall->pid = memcg_spawn(stall->fd, memcg_use_some, NULL);
+	return ASSERT_TRUE(memcg_wait(skel->bss->slow_entered), "stalled");
+}
+
+static void stall_end(struct stall *stall)
+{
+	skel->bss->slow_release = true;
+	memcg_reap(stall->pid);
+	bpf_link__destroy(stall->link);
+	close(stall->fd);
+}
+
+/*
+ * A removed child whose link is still held, and that cannot go offline yet, is no
+ * reason to refuse an attachment above it, and is not told of it. Catches: dying
+ * cgroups that block, for as long as a task of theirs is stuck in exit.
+ */
+static void test_dying(void)
+{
+	struct bpf_link *child, *upper;
+	struct stall stall;
+	int parent, fd;
+	__u64 id;
+
+	parent = memcg_create("/p");
+	fd = memcg_create("/p/a");
+	id = get_cgroup_id("/p/a");
+	child = memcg_attach(skel->maps.b, fd, 0);
+	if (!ASSERT_OK_PTR(child, "attach to the child") || !stall_begin(&stall))
+		goto out;
+	remove_cgroup("/p/a");
+	ASSERT_TRUE(link_events(child, 0) & POLLHUP, "POLLHUP at once");
+
+	upper = memcg_attach(skel->maps.a, parent, 0);
+	ASSERT_OK_PTR(upper, "attach above");
+	ASSERT_EQ(skel->bss->slow_left, 0, "stalled until here");
+	stall_end(&stall);
+	bpf_link__destroy(upper);
+	ASSERT_EQ(book(id)->online, 0, "announced to the dying");
+	ASSERT_TRUE(memcg_wait(memcg_book(skel->bss->b_books, id)->offline == 1), "child told");
+out:
+	bpf_link__destroy(child);
+	close(fd);
+	close(parent);
+}
+
+/*
+ * When a detach returns, cgroups removed before have been told, too, wherever they
+ * are on their way to go offline. Catches: offline calls in a work item that
+ * nobody waits for.
+ */
+static void test_detach_removed(void)
+{
+	const int nr = 8;
+	struct bpf_link *link;
+	int parent, i, j;
+	char path[64];
+	__u64 id[nr];
+
+	parent = memcg_create("/p");
+	for (i = 0; i < ARRAY_SIZE(race_delays); i++) {
+		for (j = 0; j < nr; j++) {
+			snprintf(path, sizeof(path), "/p/a%d", j);
+			close(memcg_create(path));
+			id[j] = get_cgroup_id(path);
+		}
+		link = memcg_attach(skel->maps.a, parent, 0);
+		if (!ASSERT_OK_PTR(link, "attach"))
+			break;
+		for (j = 0; j < nr; j++) {
+			snprintf(path, sizeof(path), "/p/a%d", j);
+			remove_cgroup(path);
+		}
+		if (race_delays[i] > 0)
+			usleep(race_delays[i]);
+		ASSERT_OK(bpf_link__detach(link), "detach");
+		for (j = 0; j < nr; j++) {
+			ASSERT_EQ(book(id[j])->online, 1, "online");
+			if (!ASSERT_EQ(book(id[j])->offline, 1, "offline when the detach returns"))
+				printf("after %d us\n", race_delays[i]);
+		}
+		bpf_link__destroy(link);
+		/* the books are small */
+		memset(skel->bss->a_books, 0, sizeof(skel->bss->a_books));
+	}
+	close(parent);
+}
+
+/* Threads that change links of one map against each other */
+struct crossing {
+	pthread_t thread;
+	struct bpf_link *link;
+	struct bpf_map *map;
+	int fd;
+	__u32 flags;
+	bool *stop;
+	int changes;
+};
+
+static void *cross_update(void *arg)
+{
+	struct crossing *c = arg;
+
+	while (!__atomic_load_n(c->stop, __ATOMIC_RELAXED))
+		c->changes += !bpf_link__update_map(c->link, c->map);
+	return NULL;
+}
+
+static void *cross_attach(void *arg)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = BPF_F_CGROUP_FD);
+	struct crossing *c = arg;
+	int fd;
+
+	opts.flags |= c->flags;
+	while (!__atomic_load_n(c->stop, __ATOMIC_RELAXED)) {
+		fd = bpf_link_create(bpf_map__fd(c->map), c->fd, BPF_STRUCT_OPS, &opts);
+		if (fd < 0)
+			continue;
+		c->changes++;
+		close(fd);
+	}
+	return NULL;
+}
+
+static void cross(struct crossing c[2], void *(*fn)(void *))
+{
+	bool stop = false;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		c[i].stop = &stop;
+		c[i].changes = 0;
+		if (!ASSERT_OK(pthread_create(&c[i].thread, NULL, fn, &c[i]), "pthread_create"))
+			c[i].stop = NULL;
+	}
+	memcg_wait(__atomic_load_n(&c[0].changes, __ATOMIC_RELAXED) >= 25 &&
+		   __atomic_load_n(&c[1].changes, __ATOMIC_RELAXED) >= 25);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 2; i++) {
+		if (c[i].stop)
+			pthread_join(c[i].thread, NULL);
+		ASSERT_GE(c[i].changes, 25, "changes");
+	}
+}
+
+/*
+ * Online, offline, online: a policy is never told twice in a row that it governs
+ * a memcg, or that it does not, whoever changes what at the same time.
+ */
+static void test_alternate(void)
+{
+	struct bpf_link *link, *upper;
+	struct crossing c[2];
+	int parent, fd, i;
+
+	parent = memcg_create("/p");
+	fd = memcg_create("/p/a");
+	ASSERT_EQ(memcg_attach_errno(skel->maps.b, fd, 0), 0, "attach b");
+	link = memcg_attach(skel->maps.a, fd, 0);
+	if (!ASSERT_OK_PTR(link, "attach a"))
+		goto out;
+
+	/* updates of one link to a, and to b */
+	c[0] = (struct crossing){ .link = link, .map = skel->maps.a };
+	c[1] = (struct crossing){ .link = link, .map = skel->maps.b };
+	cross(c, cross_update);
+	bpf_link__destroy(link);
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "updates: online twice");
+	ASSERT_EQ(memcg_books_late(skel->bss->a_books), 0, "updates: a's calls after offline");
+	ASSERT_EQ(memcg_books_late(skel->bss->b_books), 0, "updates: b's calls after offline");
+
+	/* one detached, and attached again before that was over */
+	c[0] = (struct crossing){ .fd = fd, .map = skel->maps.a };
+	c[1] = c[0];
+	cross(c, cross_attach);
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "attach again: online twice");
+
+	/* overridden, restored, overridden again */
+	upper = memcg_attach(skel->maps.a, parent, BPF_F_ALLOW_OVERRIDE);
+	if (!ASSERT_OK_PTR(upper, "upper"))
+		goto out;
+	c[0] = (struct crossing){ .fd = fd, .map = skel->maps.b, .flags = BPF_F_ALLOW_OVERRIDE };
+	c[1] = c[0];
+	cross(c, cross_attach);
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "restore: online twice");
+
+	/* the controller off and on: another memcg, but the same cgroup */
+	for (i = 0; i < 20; i++) {
+		ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "-memory"), "off");
+		ASSERT_TRUE(memcg_wait(!memcg_write(parent, "cgroup.subtree_control", "+memory")),
+			    "on");
+	}
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "controller: online twice");
+	bpf_link__destroy(upper);
+	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->a_books)), "a pairs");
+	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->b_books)), "b pairs");
+	ASSERT_EQ(memcg_books_late(skel->bss->a_books), 0, "a's calls after offline");
+	ASSERT_EQ(memcg_books_late(skel->bss->b_books), 0, "b's calls after offline");
+out:
+	close(fd);
+	close(parent);
+}
+
+static bool has_cgroups(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	bool found = !dir;
+
+	while (!found && (entry = readdir(dir)))
+		found = entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * The memory controller moves to cgroup v1 while a policy is attached to the root
+ * of cgroup v2. Needs a system on which nothing else uses the controller.
+ */
+static void test_v1_mount(void)
+{
+	char dir[] = "/tmp/memcg_v1_XXXXXX";
+	struct bpf_link *link = NULL;
+	int root = -1;
+	bool on_v1;
+
+	cleanup_cgroup_environment();
+	/* take nobody's memory controller away */
+	if (has_cgroups("/sys/fs/cgroup")) {
+		test__skip();
+		goto out_setup;
+	}
+	if (!ASSERT_OK_PTR(mkdtemp(dir), "mkdtemp"))
+		goto out_setup;
+	root = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
+	if (!ASSERT_OK_FD(root, "root"))
+		goto out;
+	link = memcg_attach(skel->maps.a, root, 0);
+	if (!ASSERT_OK_PTR(link, "attach to the root"))
+		goto out;
+	memcg_write(root, "cgroup.subtree_control", "-memory");
+	/* EBUSY while there are memcgs that were removed */
+	on_v1 = false;
+	memcg_wait((on_v1 = !mount("none", dir, "cgroup", 0, "memory")) || errno != EBUSY);
+	if (!on_v1) {
+		test__skip();	/* CONFIG_MEMCG_V1 is off, or memory is in use */
+	} else {
+		ASSERT_TRUE(link_events(link, 0) & POLLHUP, "POLLHUP");
+		check_dead_link(link);
+		ASSERT_EQ(memcg_attach_errno(skel->maps.b, root, 0), ENOENT, "attach while on v1");
+		ASSERT_EQ(nr_policies(root), -ENOENT, "query while on v1");
+		ASSERT_EQ(book(1)->offline, book(1)->online, "offline");
+	}
+	umount(dir);
+	bpf_link__destroy(link);
+	link = NULL;
+	/* it comes back when the v1 hierarchy is gone */
+	ASSERT_TRUE(memcg_wait(!memcg_write(root, "cgroup.subtree_control", "+memory")), "back");
+	ASSERT_EQ(memcg_attach_errno(skel->maps.b, root, 0), 0, "attach after it came back");
+out:
+	rmdir(dir);
+	bpf_link__destroy(link);
+	if (root >= 0)
+		close(root);
+out_setup:
+	setup_cgroup_environment();
 }
 
 /* bpf_link_info and fdinfo say what is attached where. */
@@ -434,9 +783,7 @@ static int fill_shmem(void *arg)
 
 /*
  * Memory outlives its cgroup and is freed later. Catches: a policy called with
- * a memcg after its last call, long after the policy itself may be gone. Fails
- * if bpf_cgroup_ops_css_offline() leaves the effective array in place, or if
- * living_policies() stops at dead memcgs.
+ * a memcg after its last call, long after the policy itself may be gone.
  */
 static void test_dead_cache(void)
 {
@@ -486,16 +833,6 @@ out:
 	close(parent);
 }
 
-static int nr_policies(int cgroup_fd)
-{
-	LIBBPF_OPTS(bpf_prog_query_opts, opts);
-	int err;
-
-	opts.struct_ops_type_id = type_id;
-	err = bpf_prog_query_opts(cgroup_fd, BPF_STRUCT_OPS, &opts);
-	return err ?: opts.count;
-}
-
 static void *detach_thread(void *link)
 {
 	return (void *)(long)bpf_link__detach(link);
@@ -504,8 +841,7 @@ static void *detach_thread(void *link)
 /*
  * A policy is detached while another CPU is inside it, and stays there. Catches:
  * an offline call, or the end of the detach, before the last call has returned;
- * a lock that is held meanwhile, so that other links have to wait. Fails if
- * retire_sync() does not wait, or waits under cgroup_mutex.
+ * a lock that is held meanwhile, so that other links have to wait.
  */
 static void test_inside(void)
 {
@@ -546,6 +882,60 @@ out:
 	close(fd);
 }
 
+struct second_detach {
+	struct bpf_link *link;
+	bool returned;
+	__u32 left;	/* had the call returned by then? */
+};
+
+static void *second_detach(void *arg)
+{
+	struct second_detach *second = arg;
+
+	bpf_link__detach(second->link);
+	second->left = skel->bss->slow_left;
+	__atomic_store_n(&second->returned, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/*
+ * A link is detached twice while a CPU is inside its policy. Catches: a second
+ * detach that finds nothing to do and returns.
+ */
+static void test_detach_twice(void)
+{
+	struct second_detach second = {};
+	pthread_t first, thread;
+	__u64 patience;
+	pid_t pid = -1;
+	int fd;
+
+	fd = memcg_create("/a");
+	second.link = memcg_attach(skel->maps.slow, fd, 0);
+	if (!ASSERT_OK_PTR(second.link, "attach"))
+		goto out;
+	pid = memcg_spawn(fd, memcg_use_some, NULL);
+	if (!ASSERT_TRUE(memcg_wait(skel->bss->slow_entered), "entered") ||
+	    !ASSERT_OK(pthread_create(&first, NULL, detach_thread, second.link), "first") ||
+	    !ASSERT_TRUE(memcg_wait(!nr_policies(fd)), "the first one is under way") ||
+	    !ASSERT_OK(pthread_create(&thread, NULL, second_detach, &second), "second"))
+		goto out;
+	/* it must not return; a tenth of a second is plenty for what it would do wrong */
+	patience = get_time_ns() + 100000000ULL;
+	while (!__atomic_load_n(&second.returned, __ATOMIC_ACQUIRE) && get_time_ns() < patience)
+		usleep(1000);
+	skel->bss->slow_release = true;
+	pthread_join(first, NULL);
+	pthread_join(thread, NULL);
+	ASSERT_EQ(second.left, 1, "the call returned before the second detach did");
+	ASSERT_EQ(skel->bss->slow_offline, 1, "offline calls");
+out:
+	skel->bss->slow_release = true;
+	memcg_reap(pid);
+	bpf_link__destroy(second.link);
+	close(fd);
+}
+
 /* Threads of a threaded subtree are charged to its root, whose policy hears. */
 static void test_threaded(void)
 {
@@ -562,7 +952,7 @@ static void test_threaded(void)
 		ASSERT_TRUE(memcg_hears(skel->bss->a_books, fd, id), "hears of the root");
 		ASSERT_EQ(memcg_attach_errno(skel->maps.b, threaded, BPF_F_ALLOW_MULTI), ENOENT,
 			  "has no memcg of its own");
-		ASSERT_EQ(nr_policies(threaded), -ENOENT, "nor policies");
+		ASSERT_EQ(nr_policies(threaded), 0, "nor policies");
 	}
 	bpf_link__destroy(link);
 	close(threaded);
@@ -657,19 +1047,36 @@ static void forget_dead(struct memcg_book *books, int alive)
 			memset(&books[i], 0, sizeof(books[i]));
 }
 
+static __u32 map_id(struct bpf_map *map)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_map_get_info_by_fd(bpf_map__fd(map), &info, &len) ? 0 : info.id;
+}
+
+static bool map_gone(__u32 id)
+{
+	int fd = bpf_map_get_fd_by_id(id);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -ENOENT;
+}
+
 /*
  * Every allocation on the way of attaching, updating and making a cgroup fails
  * in its turn. Catches: a link that is published before it can no longer fail,
- * and a failure that takes with it what others attached. Fails if link_attach()
- * keeps a link that failed, or if recompute() activates what it has before it
- * has all.
+ * and a failure that takes with it what others attached.
  */
 static void test_faults(void)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = BPF_F_CGROUP_FD | BPF_F_ALLOW_MULTI);
 	int parent, fd, link_fd, fault, nth, err, failed[3] = {};
-	struct bpf_link *link;
-	__u64 id;
+	struct bpf_link *link, *gone = NULL;
+	struct stall stall = { .fd = -1 };
+	__u32 map_ids[2];
+	__u64 id, before;
 
 	if (write_file(FAULTS "failslab/ignore-gfp-wait", "N") ||
 	    write_file(FAULTS "fail_page_alloc/ignore-gfp-wait", "N")) {
@@ -689,7 +1096,17 @@ static void test_faults(void)
 	if (!ASSERT_OK_PTR(link, "attach b") || !ASSERT_OK_FD(fault, "fail-nth"))
 		goto out;
 
+	/* beside a cgroup that is dying and will be for as long as this takes */
+	close(memcg_create("/p/gone"));
+	gone = memcg_attach(skel->maps.b, parent, BPF_F_ALLOW_MULTI);
+	ASSERT_OK_PTR(gone, "attach for the dying");
+	bpf_link__destroy(gone);
+	if (!stall_begin(&stall))
+		goto out;
+	remove_cgroup("/p/gone");
+
 	for (nth = 1; nth < 1000; nth++) {
+		before = revision(parent);
 		fail_nth(fault, nth);
 		link_fd = bpf_link_create(bpf_map__fd(skel->maps.a), parent, BPF_STRUCT_OPS,
 					  &opts);
@@ -697,19 +1114,23 @@ static void test_faults(void)
 		if (!has_failed(fault))
 			break;
 		if (link_fd >= 0) {
+			skel->bss->slow_release = true;
 			close(link_fd);
 		} else {
 			failed[0]++;
 			ASSERT_EQ(err, ENOMEM, "attach: errno");
+			ASSERT_EQ(revision(parent), before, "attach: revision");
 		}
 		if (!ASSERT_EQ(nr_policies(parent), 1, "attach: policies") ||
 		    !ASSERT_EQ(book(id)->online, book(id)->offline, "attach: pairs"))
 			break;
 	}
 	ASSERT_GE(link_fd, 0, "attach, in the end");
+	stall_end(&stall);
 	close(link_fd);
 
 	for (nth = 1; nth < 1000; nth++) {
+		before = revision(parent);
 		fail_nth(fault, nth);
 		err = bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.a), NULL);
 		if (!has_failed(fault))
@@ -718,6 +1139,8 @@ static void test_faults(void)
 			ASSERT_OK(bpf_link__update_map(link, skel->maps.b), "update back");
 		else
 			failed[1]++;
+		if (err)
+			ASSERT_EQ(revision(parent), before, "update: revision");
 		if (!ASSERT_EQ(book(id)->online, book(id)->offline, "update: pairs") ||
 		    !ASSERT_TRUE(memcg_hears(skel->bss->b_books, fd, id), "update: the old one"))
 			break;
@@ -749,6 +1172,16 @@ static void test_faults(void)
 	link = NULL;
 	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->a_books)), "a pairs");
 	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->b_books)), "b pairs");
+	ASSERT_EQ(skel->bss->memcg_strangers, 0, "calls without online");
+
+	/* a reference that a failure left behind would keep a map */
+	map_ids[0] = map_id(skel->maps.a);
+	map_ids[1] = map_id(skel->maps.b);
+	memcg_books__destroy(skel);
+	ASSERT_TRUE(memcg_wait(map_gone(map_ids[0])), "a is freed");
+	ASSERT_TRUE(memcg_wait(map_gone(map_ids[1])), "b is freed");
+	skel = memcg_books__open_and_load();
+	ASSERT_OK_PTR(skel, "load again");
 out:
 	bpf_link__destroy(link);
 	close(fault);
@@ -767,6 +1200,10 @@ void test_memcg_lifetime(void)
 		{ "controller_hidden", test_controller_hidden },
 		{ "race", test_race },
 		{ "race_controller", test_race_controller },
+		{ "dying", test_dying },
+		{ "detach_removed", test_detach_removed },
+		{ "detach_twice", test_detach_twice },
+		{ "alternate", test_alternate },
 		{ "inside", test_inside },
 		{ "threaded", test_threaded },
 		{ "namespace", test_namespace },
@@ -775,6 +1212,7 @@ void test_memcg_lifetime(void)
 		{ "pin", test_pin },
 		{ "loader_killed", test_loader_killed },
 		{ "dead_cache", test_dead_cache },
+		{ "v1_mount", test_v1_mount },
 	};
 	struct btf *btf = btf__load_vmlinux_btf();
 	int i;
@@ -791,7 +1229,8 @@ void test_memcg_lifetime(void)
 		if (ASSERT_OK_PTR(skel, "memcg_books__open_and_load") &&
 		    ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment")) {
 			tests[i].fn();
-			ASSERT_EQ(skel->bss->memcg_strangers, 0, "calls without online");
+			if (skel)
+				ASSERT_EQ(skel->bss->memcg_strangers, 0, "calls without online");
 		}
 		cleanup_cgroup_environment();
 		memcg_books__destroy(skel);

@@ -44,8 +44,7 @@ static int books_used(struct memcg_book *books)
 /*
  * All that are there at attach, those that come later, and everything again at
  * detach. Catches: existing cgroups left out, detach without offline, a sibling
- * or parent announced. Fails without the calls of type->online() or
- * type->offline() in array_activate() and array_free().
+ * or parent announced.
  */
 static void test_attach(struct fixture *f)
 {

@@ -87,8 +87,7 @@ static void check(int i, struct bpf_link *link, struct bpf_map *map, __u32 flags
 
 /*
  * Attached and effective policies, in order, after every kind of change.
- * Catches: an answer from another level, or from before a change. Fails if
- * bpf_cgroup_ops_query() takes node->links for the effective ones.
+ * Catches: an answer from another level, or from before a change.
  */
 static void test_lists(void)
 {
@@ -146,8 +145,7 @@ out:
 
 /*
  * Long answers and short buffers. Catches: writing behind a buffer, or an error
- * where all was told. Fails without any one use of room or start in
- * bpf_cgroup_ops_query().
+ * where all was told.
  */
 static void test_pages(void)
 {
@@ -187,6 +185,101 @@ out:
 		bpf_link__destroy(link[i]);
 }
 
+/*
+ * A long effective list of which a part is inherited, and an ancestor that changes
+ * between two pages of it. Catches: a revision that is only the cgroup's own, so
+ * that two halves of different answers look like one.
+ */
+static void test_pages_inherited(void)
+{
+	struct bpf_link *upper[3] = {}, *lower = NULL, *mid = NULL;
+	__u64 first, own;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(upper); i++)
+		upper[i] = memcg_attach(skel->maps.a, cgroup[P], MULTI);
+	lower = memcg_attach(skel->maps.b, cgroup[PAC], MULTI);
+	if (!ASSERT_OK_PTR(upper[2], "upper") || !ASSERT_OK_PTR(lower, "lower"))
+		goto out;
+	ASSERT_OK(query(cgroup[PAC], 0, 0, 0), "own");
+	own = revision;
+
+	/* nothing changes */
+	ASSERT_EQ(query(cgroup[PAC], EFFECTIVE, 2, 0), -ENOSPC, "first page");
+	first = revision;
+	check(0, upper[0], skel->maps.a, MULTI, P);
+	ASSERT_OK(query(cgroup[PAC], EFFECTIVE, 2, 2), "second page");
+	ASSERT_EQ(revision, first, "one answer");
+	check(0, upper[2], skel->maps.a, MULTI, P);
+	check(1, lower, skel->maps.b, MULTI, PAC);
+
+	/* detached above, attached between, updated above */
+	bpf_link__destroy(upper[0]);
+	upper[0] = NULL;
+	ASSERT_OK(query(cgroup[PAC], EFFECTIVE, 2, 2), "second page, detached");
+	ASSERT_GT(revision, first, "another answer");
+	ASSERT_EQ(count, 3, "count");
+	first = revision;
+	mid = memcg_attach(skel->maps.c, cgroup[PA], MULTI);
+	ASSERT_OK_PTR(mid, "mid");
+	ASSERT_OK(query(cgroup[PAC], EFFECTIVE, 2, 2), "second page, attached");
+	ASSERT_GT(revision, first, "yet another answer");
+	first = revision;
+	ASSERT_OK(bpf_link__update_map(upper[1], skel->maps.c), "update");
+	ASSERT_OK(query(cgroup[PAC], EFFECTIVE, 2, 2), "second page, updated");
+	ASSERT_GT(revision, first, "and another");
+	ASSERT_OK(query(cgroup[PAC], 0, 0, 0), "own");
+	ASSERT_EQ(revision, own, "the cgroup's own has not changed");
+
+	/* what happens below is none of it */
+	ASSERT_OK(query(cgroup[PA], EFFECTIVE, 0, 0), "the middle");
+	first = revision;
+	bpf_link__destroy(lower);
+	lower = NULL;
+	ASSERT_OK(query(cgroup[PA], EFFECTIVE, 0, 0), "the middle");
+	ASSERT_EQ(revision, first, "the middle has not changed");
+out:
+	bpf_link__destroy(mid);
+	bpf_link__destroy(lower);
+	for (i = 0; i < ARRAY_SIZE(upper); i++)
+		bpf_link__destroy(upper[i]);
+}
+
+/*
+ * What governs a cgroup that has no memory controller of its own: what governs
+ * the nearest one above that has.
+ */
+static void test_inherited(void)
+{
+	int none = create_and_get_cgroup("/p/a/c/none");
+	struct bpf_link *p, *pac;
+
+	p = memcg_attach(skel->maps.a, cgroup[P], MULTI);
+	pac = memcg_attach(skel->maps.b, cgroup[PAC], MULTI);
+	if (!ASSERT_OK_FD(none, "no controller") || !ASSERT_OK_PTR(p, "p") ||
+	    !ASSERT_OK_PTR(pac, "pac"))
+		goto out;
+	ASSERT_OK(query(none, EFFECTIVE, ROOM, 0), "effective");
+	ASSERT_EQ(count, 2, "effective: count");
+	check(0, p, skel->maps.a, MULTI, P);
+	check(1, pac, skel->maps.b, MULTI, PAC);
+	ASSERT_OK(query(none, 0, ROOM, 0), "attached");
+	ASSERT_EQ(count, 0, "attached: count");
+	ASSERT_EQ(link_ids[0], UNTOUCHED, "attached: nothing");
+
+	/* the controller is switched off, and what was attached there goes */
+	ASSERT_OK(memcg_write(cgroup[PA], "cgroup.subtree_control", "-memory"), "off");
+	ASSERT_OK(query(cgroup[PAC], EFFECTIVE, ROOM, 0), "off: effective");
+	ASSERT_EQ(count, 1, "off: count");
+	check(0, p, skel->maps.a, MULTI, P);
+out:
+	bpf_link__destroy(pac);
+	bpf_link__destroy(p);
+	if (none >= 0)
+		close(none);
+	remove_cgroup("/p/a/c/none");
+}
+
 static int raw_query(const union bpf_attr *attr, size_t size)
 {
 	union bpf_attr copy[2] = { *attr };
@@ -197,7 +290,6 @@ static int raw_query(const union bpf_attr *attr, size_t size)
 
 /*
  * Everything that a query can have wrong. Catches: fields that are ignored.
- * Fails without the checks in bpf_prog_query() and bpf_cgroup_ops_query().
  */
 static void test_query_refusals(void)
 {
@@ -254,7 +346,7 @@ static void test_query_refusals(void)
 	ASSERT_EQ(raw_query(&attr, all), EBADF, "a map");
 	fd = create_and_get_cgroup("/p/a/c/none");
 	attr.query.target_fd = fd;
-	ASSERT_EQ(raw_query(&attr, all), ENOENT, "no memory controller");
+	ASSERT_EQ(raw_query(&attr, all), 0, "no memory controller");
 	remove_cgroup("/p/a/c/none");
 	ASSERT_EQ(raw_query(&attr, all), ENODEV, "removed");
 	close(fd);
@@ -282,9 +374,7 @@ static __u64 revision_of(int at)
 
 /*
  * A revision that moved on forbids the change. Catches: expected_revision not
- * looked at, or a change that does not move it. Fails without any one
- * node->revision++, or comparison, in cgroup_struct_ops.c; or if an update to
- * the same map is not told from others.
+ * looked at, or a change that does not move it.
  */
 static void test_revision(void)
 {
@@ -320,13 +410,30 @@ static void test_revision(void)
 		  "once more");
 
 	opts.expected_revision = now;
-	ASSERT_OK(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.b), &opts), "the same");
+	ASSERT_OK(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.b), &opts), "same");
 	ASSERT_EQ(revision_of(PA), now, "nothing changed");
 
 	/* of each cgroup its own */
 	before = revision_of(PAC);
 	ASSERT_OK(bpf_link__update_map(link, skel->maps.a), "update");
 	ASSERT_EQ(revision_of(PAC), before, "that of a descendant");
+	bpf_link__destroy(link);
+
+	/* a controller that comes back brings no old one, and failing leaves it alone */
+	before = revision_of(PAC);
+	ASSERT_OK(memcg_write(cgroup[PA], "cgroup.subtree_control", "-memory"), "off");
+	ASSERT_TRUE(memcg_wait(!memcg_write(cgroup[PA], "cgroup.subtree_control", "+memory")),
+		    "on");
+	now = revision_of(PAC);
+	ASSERT_GT(now, before, "never the same again");
+	link = memcg_attach(skel->maps.a, cgroup[PAC], OVERRIDE);
+	ASSERT_OK_PTR(link, "attach");
+	now = revision_of(PAC);
+	ASSERT_EQ(memcg_attach_errno(skel->maps.b, cgroup[PAC], OVERRIDE), EBUSY, "refused");
+	ASSERT_EQ(revision_of(PAC), now, "refused, unchanged");
+	before = revision_of(P);
+	ASSERT_EQ(memcg_attach_errno(skel->maps.b, cgroup[P], NONE), EBUSY, "refused above");
+	ASSERT_EQ(revision_of(P), before, "refused above, unchanged");
 	bpf_link__destroy(link);
 
 	/* others have none, and say so */
@@ -406,8 +513,7 @@ static void *provide(void *arg)
 
 /*
  * Memory of the user that takes as long as it likes to appear holds up the query
- * that writes there, and nobody else. Fails if query_copy() runs under
- * cgroup_mutex: then the second attach waits for the page.
+ * that writes there, and nobody else.
  */
 static void test_slow_memory(void)
 {
@@ -463,6 +569,8 @@ void test_memcg_query(void)
 	} tests[] = {
 		{ "lists", test_lists },
 		{ "pages", test_pages },
+		{ "pages_inherited", test_pages_inherited },
+		{ "inherited", test_inherited },
 		{ "refusals", test_query_refusals },
 		{ "revision", test_revision },
 		{ "sizes", test_sizes },

@@ -1,6 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Three policies to attach anywhere, and things that do not attach. */
+#define MEMCG_ON_CHARGED(name, memcg)	trace_call(#name[0], memcg)
 #include "memcg_common.h"
+
+/* Who is told of charges to one cgroup, in the order of the calls. */
+#define TRACE_SIZE	256
+
+__u64 trace_cgid;
+__u32 trace_len;
+char trace[TRACE_SIZE];
+
+static __always_inline void trace_call(char name, struct mem_cgroup *memcg)
+{
+	__u32 i;
+
+	if (memcg_id(memcg) != trace_cgid)
+		return;
+	i = __sync_fetch_and_add(&trace_len, 1);
+	if (i < TRACE_SIZE)
+		trace[i] = name;
+}
 
 MEMCG_BOOKKEEPER(a)
 MEMCG_BOOKKEEPER(b)

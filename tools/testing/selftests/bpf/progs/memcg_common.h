@@ -13,6 +13,12 @@ char _license[] SEC("license") = "GPL";
 /* Calls for a memcg that has no book: it was never announced to the policy. */
 __u64 memcg_strangers;
 
+/*
+ * Online calls for a memcg that the policy governed already. With one link of
+ * the policy in a branch there must be none.
+ */
+__u64 memcg_twice;
+
 static __always_inline __u64 memcg_id(struct mem_cgroup *memcg)
 {
 	return memcg->css.cgroup->kn->id;
@@ -44,8 +50,11 @@ static __always_inline void memcg_note_online(struct memcg_book *books,
 {
 	struct memcg_book *book = memcg_book(books, memcg, true);
 
-	if (book)
-		__sync_fetch_and_add(&book->online, 1);
+	if (!book)
+		return;
+	if (book->online > book->offline)
+		__sync_fetch_and_add(&memcg_twice, 1);
+	__sync_fetch_and_add(&book->online, 1);
 }
 
 static __always_inline void memcg_note_offline(struct memcg_book *books,
@@ -87,6 +96,11 @@ static __always_inline void memcg_note_uncharged(struct memcg_book *books,
 	__sync_fetch_and_add(&book->uncharged, nr_pages);
 }
 
+/* What a test wants done in memcg_charged() besides; defined before the include */
+#ifndef MEMCG_ON_CHARGED
+#define MEMCG_ON_CHARGED(name, memcg)
+#endif
+
 /* The four members with which a policy called @name keeps @name_books. */
 #define MEMCG_BOOKKEEPER(name)						\
 struct memcg_book name##_books[MEMCG_BOOKS];				\
@@ -108,6 +122,7 @@ unsigned int BPF_PROG(name##_charged, struct mem_cgroup *memcg,		\
 		      unsigned int nr_pages)				\
 {									\
 	memcg_note_charged(name##_books, memcg, nr_pages);		\
+	MEMCG_ON_CHARGED(name, memcg);					\
 	return 0;							\
 }									\
 									\
