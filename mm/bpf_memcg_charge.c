@@ -3,8 +3,8 @@
  * Calling the BPF policies of a memcg: the charge side.
  *
  * This file reports each change of a memcg's memory counter to the policies that
- * are effective on it, and asks them how much to reclaim for a charge that hit a
- * limit. mm/bpf_memcg_core.c has the rules of a call; mm/bpf_memcg_delay.c serves
+ * are effective on it, and asks the policies of a memcg whose limit was hit how
+ * much to reclaim. mm/bpf_memcg_core.c has the rules of a call; mm/bpf_memcg_delay.c serves
  * the delays that memcg_charged() asks for.
  */
 
@@ -13,16 +13,6 @@
 #include <linux/mm.h>
 
 #include "bpf_memcg_internal.h"
-
-/*
- * Allocators that must not spin set no reclaim flag, and no other either. The
- * light huge page allocation drops the reclaim flags as well, but it comes from
- * a fault that may do anything; to skip it would leave a hole in the books.
- */
-static bool may_spin(gfp_t gfp)
-{
-	return gfp & (__GFP_RECLAIM | __GFP_FS);
-}
 
 /**
  * __bpf_memcg_charged - tell the policies of a memcg that it was charged
@@ -37,12 +27,12 @@ void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t 
 	const struct bpf_cgroup_ops_item *item;
 	struct bpf_cgroup_ops_array *array;
 	unsigned int ms, delay = 0;
-	u64 policy_cgid, memcg_cgid;
 	struct bpf_memcg_call call;
+	u32 mark = 0;
 
 	if (!bpf_memcg_is_governed(memcg))
 		return;
-	if (!may_spin(gfp) || !bpf_memcg_call_enter(&call)) {
+	if (!gfpflags_allow_spinning(gfp) || !bpf_memcg_call_enter(&call)) {
 		bpf_memcg_call_missed(memcg, offsetof(struct memcg_bpf_ops, memcg_charged));
 		return;
 	}
@@ -54,16 +44,15 @@ void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t 
 		if (!ops->memcg_charged)
 			continue;
 		ms = ops->memcg_charged(memcg, nr_pages);
-		if (ms > delay) {
+		if (ms > delay && bpf_memcg_governs_current(item)) {
 			delay = ms;
-			policy_cgid = item->cgroup_id;
-			memcg_cgid = cgroup_id(memcg->css.cgroup);
+			mark = bpf_memcg_policy_mark(item);
 		}
 	}
 	bpf_memcg_call_exit(&call);
 
 	if (delay)
-		bpf_memcg_add_delay(delay, policy_cgid, memcg_cgid);
+		bpf_memcg_add_delay(delay, mark);
 }
 
 /**
@@ -97,7 +86,7 @@ void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages)
 }
 
 /**
- * __bpf_memcg_over_limit - how much to reclaim for a charge that hit a limit
+ * __bpf_memcg_over_limit - ask the policies of a memcg whose limit was hit
  * @memcg: the memcg being charged
  * @over_limit: the memcg whose limit was hit
  * @gfp: of the allocation
@@ -115,15 +104,16 @@ unsigned int __bpf_memcg_over_limit(struct mem_cgroup *memcg, struct mem_cgroup 
 	struct bpf_cgroup_ops_array *array;
 	struct bpf_memcg_call call;
 
-	if (!bpf_memcg_is_governed(memcg))
+	if (!bpf_memcg_is_governed(over_limit))
 		return nr_pages;
 	if (!bpf_memcg_call_enter(&call)) {
-		bpf_memcg_call_missed(memcg, offsetof(struct memcg_bpf_ops, charge_over_limit));
+		bpf_memcg_call_missed(over_limit,
+				      offsetof(struct memcg_bpf_ops, charge_over_limit));
 		return nr_pages;
 	}
 
-	bpf_memcg_online_policies(&over_limit);
-	array = bpf_memcg_online_policies(&memcg);
+	bpf_memcg_online_policies(&memcg);
+	array = bpf_memcg_online_policies(&over_limit);
 	bpf_memcg_for_each_policy(item, array) {
 		const struct memcg_bpf_ops *ops = item->ops;
 

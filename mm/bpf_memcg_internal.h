@@ -37,6 +37,8 @@ void bpf_memcg_call_online(struct mem_cgroup *memcg, void *ops);
 void bpf_memcg_call_offline(struct mem_cgroup *memcg, void *ops);
 
 /* bpf_memcg_delay.c, for bpf_memcg_charge.c */
-void bpf_memcg_add_delay(unsigned int ms, u64 policy_cgid, u64 memcg_cgid);
+u32 bpf_memcg_policy_mark(const struct bpf_cgroup_ops_item *item);
+bool bpf_memcg_governs_current(const struct bpf_cgroup_ops_item *item);
+void bpf_memcg_add_delay(unsigned int ms, u32 mark);
 
 #endif /* _MM_BPF_MEMCG_INTERNAL_H */

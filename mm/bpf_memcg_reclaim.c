@@ -16,8 +16,14 @@
  * the CPUs and has that time already, once.
  * This is bookkeeping: cpu.max does not throttle kernel threads.
  *
- * Not a stall. Nobody waits for a kernel thread, so PSI is told nothing, as with
- * a write to memory.reclaim.
+ * Stall. A task that reclaims, in a SYSCALL program or in task_work on its way to
+ * user space, does not do its own work meanwhile. PSI counts the time as a memory
+ * stall, as it does for memory.high. No task waits for a kernel thread, so its
+ * reclaim is no stall.
+ *
+ * Hibernation. Worker threads are not frozen. Once the image is being taken,
+ * writing to a file system or a swap device would damage it. The power management
+ * core restricts gfp_allowed_mask for that time, and reclaim is refused.
  */
 
 #include <linux/bpf.h>
@@ -27,14 +33,19 @@
 #include <linux/init.h>
 #include <linux/kernel_stat.h>
 #include <linux/memcontrol.h>
+#include <linux/psi.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
+#include <linux/suspend.h>
 #include <linux/swap.h>
 
 #include "internal.h"
 
-/* 16 MiB of 4 KiB pages: some milliseconds. Who wants more calls again. */
+/* 16 MiB of 4 KiB pages: some milliseconds. Callers that need more call again. */
 #define BPF_MEMCG_RECLAIM_MAX	4096UL
+
+/* What bpf_memcg_reclaim() does at most */
+#define BPF_MEMCG_RECLAIM_BATCH	64UL
 
 static void account_to(struct mem_cgroup *memcg, u64 ns)
 {
@@ -47,7 +58,68 @@ static void account_to(struct mem_cgroup *memcg, u64 ns)
 	__cgroup_account_cputime_field(cgrp, CPUTIME_SYSTEM, ns);
 }
 
+static long reclaim(struct mem_cgroup *memcg, unsigned long nr_pages, unsigned int options,
+		    int swappiness)
+{
+	bool kthread = current->flags & PF_KTHREAD;
+	unsigned long reclaimed, pflags;
+	u64 start = 0;
+
+	if (!nr_pages || swappiness < -1 || swappiness > SWAPPINESS_ANON_ONLY)
+		return -EINVAL;
+	/* No sleepable program runs inside reclaim. Should one ever, it ends here. */
+	if (current->flags & PF_MEMALLOC || current->reclaim_state || pm_suspended_storage())
+		return -EBUSY;
+	/* What is left there goes to the parent soon. This tells a looping caller to stop. */
+	if (memcg_is_dying(memcg))
+		return -EAGAIN;
+	/* task_work also runs in an exiting task, whose memory is free before long. */
+	if (current->flags & PF_EXITING || fatal_signal_pending(current))
+		return -EINTR;
+
+	if (kthread)
+		start = task_sched_runtime(current);
+	else
+		psi_memstall_enter(&pflags);
+	reclaimed = try_to_free_mem_cgroup_pages(memcg, nr_pages, GFP_KERNEL,
+						 options | MEMCG_RECLAIM_PROACTIVE,
+						 swappiness == -1 ? NULL : &swappiness);
+	if (kthread)
+		account_to(memcg, task_sched_runtime(current) - start);
+	else
+		psi_memstall_leave(&pflags);
+	return reclaimed;
+}
+
 __bpf_kfunc_start_defs();
+
+/**
+ * bpf_memcg_reclaim - reclaim some memory from a memcg and its descendants
+ * @memcg: the memcg
+ * @size: how many bytes to try for, at least a page; more than 64 pages count as 64
+ * @swappiness: 0 to 200, 201 for anonymous memory only, -1 for that of @memcg
+ *
+ * One round of what a write to memory.reclaim does, with the same respect for
+ * the memory.min and memory.low of the descendants of @memcg. May swap. The CPU
+ * time that a kernel thread spends in it is accounted to the cgroup of @memcg;
+ * for other tasks the time counts as a memory stall.
+ *
+ * Context: process context, sleeps. For SYSCALL programs, and the bpf_wq and
+ * task_work callbacks of memcg_bpf_ops programs.
+ *
+ * Return: the number of bytes reclaimed, which may be more or less than asked
+ * for; -EINVAL for an argument out of range, -EAGAIN if @memcg is being removed,
+ * -EINTR if the calling task is being killed or exits, -EBUSY from within
+ * reclaim or while the system is being suspended.
+ */
+__bpf_kfunc long bpf_memcg_reclaim(struct mem_cgroup *memcg, u64 size, int swappiness)
+{
+	unsigned long nr_pages = min_t(u64, size >> PAGE_SHIFT, BPF_MEMCG_RECLAIM_BATCH);
+	long reclaimed;
+
+	reclaimed = reclaim(memcg, nr_pages, MEMCG_RECLAIM_MAY_SWAP, swappiness);
+	return reclaimed < 0 ? reclaimed : reclaimed << PAGE_SHIFT;
+}
 
 /**
  * bpf_try_to_free_mem_cgroup_pages - reclaim from a memcg and its descendants
@@ -58,53 +130,28 @@ __bpf_kfunc_start_defs();
  *	neither; the latter is implied
  * @swappiness: 0 to 200, 201 for anonymous memory only, -1 for that of @memcg
  *
- * One round of what a write to memory.reclaim does, with the same respect for
- * memory.min and memory.low. The CPU time that a kernel thread spends in it is
- * accounted to the cgroup of @memcg.
+ * As bpf_memcg_reclaim(), by larger steps and without swap if asked. Its name and
+ * arguments are those of an earlier proposal, whose programs work unchanged.
  *
- * Context: process context, sleeps. For SYSCALL programs, and the bpf_wq and
- * task_work callbacks of memcg_bpf_ops programs.
+ * Context: as for bpf_memcg_reclaim().
  *
  * Return: the number of pages reclaimed, which may be more or less than asked
- * for; -EINVAL for an argument out of range, -EAGAIN if @memcg is being removed,
- * -EINTR if the calling task is being killed or exits, -EBUSY from within reclaim.
+ * for; an error as for bpf_memcg_reclaim().
  */
 __bpf_kfunc long bpf_try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, unsigned long nr_pages,
 						  gfp_t gfp_mask, unsigned int reclaim_options,
 						  int swappiness)
 {
-	bool account = current->flags & PF_KTHREAD;
-	unsigned long reclaimed;
-	u64 start = 0;
-
-	if (!nr_pages || gfp_mask != GFP_KERNEL ||
-	    reclaim_options & ~(MEMCG_RECLAIM_MAY_SWAP | MEMCG_RECLAIM_PROACTIVE) ||
-	    swappiness < -1 || swappiness > SWAPPINESS_ANON_ONLY)
+	if (gfp_mask != GFP_KERNEL ||
+	    reclaim_options & ~(MEMCG_RECLAIM_MAY_SWAP | MEMCG_RECLAIM_PROACTIVE))
 		return -EINVAL;
-	/* No sleepable program runs inside reclaim. Should one ever, it ends here. */
-	if (current->flags & PF_MEMALLOC || current->reclaim_state)
-		return -EBUSY;
-	/* What is left there goes to the parent soon. Whoever loops had better stop. */
-	if (memcg_is_dying(memcg))
-		return -EAGAIN;
-	/* task_work runs on the way out, too. That memory is free before long. */
-	if (current->flags & PF_EXITING || fatal_signal_pending(current))
-		return -EINTR;
-
-	if (account)
-		start = task_sched_runtime(current);
-	reclaimed = try_to_free_mem_cgroup_pages(memcg, min(nr_pages, BPF_MEMCG_RECLAIM_MAX),
-						 GFP_KERNEL,
-						 reclaim_options | MEMCG_RECLAIM_PROACTIVE,
-						 swappiness == -1 ? NULL : &swappiness);
-	if (account)
-		account_to(memcg, task_sched_runtime(current) - start);
-	return reclaimed;
+	return reclaim(memcg, min(nr_pages, BPF_MEMCG_RECLAIM_MAX), reclaim_options, swappiness);
 }
 
 __bpf_kfunc_end_defs();
 
 BTF_KFUNCS_START(bpf_memcg_reclaim_kfuncs)
+BTF_ID_FLAGS(func, bpf_memcg_reclaim, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_try_to_free_mem_cgroup_pages, KF_SLEEPABLE)
 BTF_KFUNCS_END(bpf_memcg_reclaim_kfuncs)
 

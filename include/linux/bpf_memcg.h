@@ -15,6 +15,7 @@
 
 #include <linux/bpf_cgroup_struct_ops.h>
 #include <linux/jump_label.h>
+#include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 
@@ -75,8 +76,11 @@ struct memcg_bpf_ops {
 	 * Return: delay in milliseconds for the task that charged, 0 for none.
 	 * The task serves the sum of the delays of one kernel entry when it
 	 * returns to user space, at most %BPF_MEMCG_MAX_DELAY_MS of it. Of
-	 * several policies the largest delay counts. No effect in interrupts,
-	 * on kernel threads, reclaimers, exiting tasks and OOM victims.
+	 * several policies the largest delay counts. No effect on tasks outside
+	 * of the subtree that the policy governs, when the delay is noted or
+	 * when it is to be served; in interrupts; on kernel threads,
+	 * reclaimers, exiting tasks and OOM victims. Time for which
+	 * memory.high makes the task sleep is taken off.
 	 */
 	unsigned int (*memcg_charged)(struct mem_cgroup *memcg, unsigned int nr_pages);
 
@@ -132,7 +136,9 @@ struct memcg_bpf_ops {
 	/**
 	 * @charge_over_limit: A charge of @nr_pages pages to @memcg hit the
 	 * limit of @over_limit, which is @memcg or an ancestor of it, and is
-	 * about to reclaim from it. @gfp is that of the allocation.
+	 * about to reclaim from it. @gfp is that of the allocation. The policies
+	 * that govern @over_limit are asked, once for each limit that a charge
+	 * hits.
 	 *
 	 * Context: process context that may sleep (the policy may not).
 	 *
@@ -200,19 +206,42 @@ static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,
 	return nr_pages;
 }
 
-/* On the way to user space, without locks. */
+/*
+ * On the way to user space, without locks. From here on, charges of this task note
+ * no delay, until bpf_memcg_delay_served().
+ */
 static inline void bpf_memcg_serve_delay(void)
 {
-	if (unlikely(current->bpf_memcg_delay_ms))
+	if (bpf_memcg_has_policies())
 		__bpf_memcg_serve_delay();
 }
 
-/* A new task owes no delay and is inside no policy. */
+/* The end of this pass; after a delay was served the quiet period lasts for one more. */
+static inline void bpf_memcg_delay_served(void)
+{
+	if (bpf_memcg_has_policies())
+		current->bpf_memcg_delay_quiet >>= 1;
+}
+
+/* memory.high made the current task sleep: that counts towards its delay. */
+static inline void bpf_memcg_high_penalty(unsigned int ms)
+{
+	if (bpf_memcg_has_policies())
+		current->bpf_memcg_delay_ms -= min_t(unsigned int, ms, current->bpf_memcg_delay_ms);
+}
+
+/*
+ * A new task owes no delay and is inside no policy. While no policy is attached
+ * it may inherit a debt that its parent did not serve before the last policy
+ * went. That lapses when it is to be served.
+ */
 static inline void bpf_memcg_fork(struct task_struct *child)
 {
-	child->bpf_memcg_active = 0;
-	child->bpf_memcg_delay_ms = 0;
-	child->bpf_memcg_delay_worst = 0;
+	if (bpf_memcg_has_policies()) {
+		child->bpf_memcg_active = 0;
+		child->bpf_memcg_delay_quiet = 0;
+		child->bpf_memcg_delay_ms = 0;
+	}
 }
 
 #else /* CONFIG_BPF_MEMCG */
@@ -260,6 +289,14 @@ static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,
 }
 
 static inline void bpf_memcg_serve_delay(void)
+{
+}
+
+static inline void bpf_memcg_delay_served(void)
+{
+}
+
+static inline void bpf_memcg_high_penalty(unsigned int ms)
 {
 }
 

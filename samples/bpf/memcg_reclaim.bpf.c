@@ -2,11 +2,17 @@
 /*
  * Reclaim in the background, the BPF side; memcg_reclaim.c has the story.
  *
- * Nothing here runs but for a charge. A charge finds that a trigger fires, and
- * starts one run of reclaim, which ends after MAX_ROUNDS batches, or when the
- * usage is down at the stop mark, the memcg is going away, or MAX_FUTILE batches
- * freed nothing. A run never starts another one; the next charge does. After a
- * run that freed nothing no charge does for a while.
+ * A charge finds that a trigger fires and starts a run of reclaim. The run ends
+ * when the usage is down at the stop mark, after MAX_ROUNDS batches, when the memcg
+ * is going away, or when MAX_FUTILE batches freed nothing. The next charge starts
+ * the next run. After a run that freed nothing no charge starts one for a while.
+ *
+ * In the workqueue a callback reclaims one batch and queues itself for the next: a
+ * callback holds up the tasks-trace grace periods of the whole system.
+ *
+ * The marks are given as usage, but what has to fit below memory.max is what is
+ * charged before reclaim has caught up. Where charges come in bursts, such as large
+ * readahead, both marks move down: there is room for two bursts above the start.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -33,6 +39,11 @@ bpf_try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, unsigned long nr_page
 #define PF_EXITING	0x00000004
 #define PF_KTHREAD	0x00200000
 #define MAX_DEPTH	64	/* of cgroups below the one that is kept */
+#define HUGE_PAGES	512	/* the most that charge_over_limit() may ask for */
+
+#define BURST_NS	(2 * NSEC_PER_MSEC)
+#define PAGE_NS_FIRST	4000	/* what a page takes to reclaim, before we know better */
+#define PAGE_NS_MAX	50000
 
 /* Given by user space before loading; sizes in pages. */
 const volatile __u64 target_id;		/* cgroup id */
@@ -54,6 +65,13 @@ __u64 faults_since, faults;
 /* Until when to leave it: see above */
 __u64 back_off_until;
 __u32 back_off_ms;
+
+/* The batches of the current run, and how many of them in a row freed nothing */
+__u32 run_rounds, run_futile;
+__u64 run_reclaimed;
+
+/* Pages charged in the current BURST_NS, and in the busiest of late */
+__u64 burst_since, burst_pages, burst_most;
 
 /* What happened. */
 struct memcg_reclaim_stats stats = {};
@@ -83,21 +101,16 @@ struct {
 	__type(value, struct task_elem);
 } tasks SEC(".maps");
 
-/* Who was braked last on a CPU, and until when that lasts. */
-struct braked {
-	__u64 until;
-	__u32 pid;
-};
-
+/* Delay owed on a CPU, less than a millisecond of it, or credit if negative */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, int);
-	__type(value, struct braked);
-} braked SEC(".maps");
+	__type(value, __s64);
+} owed_ns SEC(".maps");
 
-/* The usage of the target, which is @memcg or an ancestor of it. */
-static __u64 target_usage(struct mem_cgroup *memcg)
+/* The counter of the target, which is @memcg or an ancestor of it. */
+static struct page_counter *target_counter(struct mem_cgroup *memcg)
 {
 	struct page_counter *counter = &memcg->memory;
 	int up = memcg->css.cgroup->level - target_level;
@@ -105,7 +118,44 @@ static __u64 target_usage(struct mem_cgroup *memcg)
 
 	for (i = 0; i < MAX_DEPTH && i < up && counter->parent; i++)
 		counter = counter->parent;
-	return counter->usage.counter;
+	return counter;
+}
+
+/*
+ * By how much to lower the marks: two bursts are to fit between the start mark and
+ * the limit. Never below a quarter of the limit.
+ */
+static __u64 lower_by(__u64 limit)
+{
+	__u64 room = 2 * burst_most, least = limit / 4, low;
+
+	if (limit <= start_mark || limit - start_mark >= room || least >= start_mark)
+		return 0;
+	low = room - (limit - start_mark);
+	return low < start_mark - least ? low : start_mark - least;
+}
+
+/* The stop mark keeps its distance, but there is always something left to keep. */
+static __u64 stop_at(__u64 limit)
+{
+	__u64 low = lower_by(limit);
+
+	return stop_mark > low + stop_mark / 8 ? stop_mark - low : stop_mark / 8;
+}
+
+/* Races between CPUs make this inexact, which does no harm. */
+static void note_burst(unsigned int nr_pages, __u64 now)
+{
+	if (now - burst_since < BURST_NS) {
+		burst_pages += nr_pages;
+	} else {
+		/* forget an old burst in some hundred windows in which there is charging */
+		burst_most -= burst_most / 128;
+		burst_since = now;
+		burst_pages = nr_pages;
+	}
+	if (burst_pages > burst_most)
+		burst_most = burst_pages;
 }
 
 static void back_off(void)
@@ -119,58 +169,77 @@ static void back_off(void)
 	count(stats.back_offs);
 }
 
-static void run(void)
+/* The memcg of the target, or NULL; to be put. */
+static struct mem_cgroup *get_target(void)
 {
-	__u64 before, reclaimed = 0;
 	struct mem_cgroup *memcg;
 	struct cgroup *cgrp;
-	int i, futile = 0;
-	long ret = 0;
 
 	cgrp = bpf_cgroup_from_id(target_id);
 	if (!cgrp)
-		return;
+		return NULL;
 	memcg = bpf_get_mem_cgroup(&cgrp->self);
 	bpf_cgroup_release(cgrp);
-	if (!memcg)
-		return;
+	return memcg;
+}
 
-	count(stats.runs);
-	before = bpf_ktime_get_ns();
-	bpf_for(i, 0, MAX_ROUNDS) {
-		if (memcg->memory.usage.counter <= stop_mark)
-			break;
+/* Reclaim one batch. Returns true if the run is to go on. */
+static bool reclaim_batch(void)
+{
+	struct mem_cgroup *memcg;
+	bool go_on = false;
+	__u64 before;
+	long ret;
+
+	memcg = get_target();
+	if (!memcg)
+		return false;
+	if (!run_rounds)
+		count(stats.runs);
+	if (memcg->memory.usage.counter > stop_at(memcg->memory.max)) {
+		before = bpf_ktime_get_ns();
 		ret = bpf_try_to_free_mem_cgroup_pages(memcg, batch, GFP_KERNEL, MAY_SWAP, -1);
-		if (ret < 0)
-			break;
-		count(stats.rounds);
-		reclaimed += ret;
-		if (ret)
-			futile = 0;
-		else if (++futile == MAX_FUTILE)
-			break;
+		__sync_fetch_and_add(&stats.run_ns, bpf_ktime_get_ns() - before);
+		if (ret < 0) {
+			count(stats.refused);
+		} else {
+			count(stats.rounds);
+			__sync_fetch_and_add(&stats.reclaimed, ret);
+			run_reclaimed += ret;
+			run_futile = ret ? 0 : run_futile + 1;
+			go_on = ++run_rounds < MAX_ROUNDS && run_futile < MAX_FUTILE;
+		}
 	}
-	__sync_fetch_and_add(&stats.run_ns, bpf_ktime_get_ns() - before);
-	__sync_fetch_and_add(&stats.reclaimed, reclaimed);
 	bpf_put_mem_cgroup(memcg);
 
-	if (ret < 0)
-		count(stats.refused);
-	if (reclaimed)
+	if (go_on)
+		return true;
+	if (run_reclaimed)
 		back_off_ms = 0;
-	else if (futile)
+	else if (run_futile)
 		back_off();
+	run_rounds = 0;
+	run_futile = 0;
+	run_reclaimed = 0;
+	return false;
 }
 
 static int queue_callback(void *map, int *key, void *value)
 {
-	run();
+	struct queue_elem *elem = value;
+
+	if (reclaim_batch())
+		bpf_wq_start(&elem->wq, 0);
 	return 0;
 }
 
 static int task_callback(struct bpf_map *map, void *key, void *value)
 {
-	run();
+	int i;
+
+	bpf_for(i, 0, MAX_ROUNDS)
+		if (!reclaim_batch())
+			break;
 	return 0;
 }
 
@@ -201,50 +270,85 @@ static void start_run(void)
 }
 
 /*
- * Reclaim may be slower than who charges. Over the brake mark the charging tasks
- * are delayed: hardly above that mark, but with the square of the excess, so that
- * the limit stays out of reach. Unless there is nothing to reclaim, when it would
- * not help.
- *
- * The delays of one system call or page fault add up, and it may charge a whole
- * readahead, faster than anybody reclaims. It is the usage that has to come down,
- * however many charges saw it: who was just told to wait is not told again.
+ * Reclaim may be slower than the tasks that charge. A page that is charged above
+ * the brake mark costs the task the time that it takes to reclaim one, weighted
+ * with the excess: nothing at the mark, all of it half way to the limit, twice of it
+ * at the limit. So a huge page costs as much as its pages one by one, and the task
+ * is slowed to the speed of reclaim. A page that the task gives back counts the
+ * other way: a task that frees what it allocates, and does not grow, is not slowed.
+ * If there is nothing to reclaim, it would not help, and nobody is delayed.
  */
-static unsigned int brake(__u64 usage, __u64 now)
+static __u64 cost_ns(__u64 usage, unsigned int nr_pages)
 {
-	__u32 pid = bpf_get_current_pid_tgid(), ms;
-	struct braked *last;
-	int key = 0;
-	__u64 over;
+	__u64 over, page_ns = PAGE_NS_FIRST;
 
-	if (!brake_span || usage <= brake_mark || back_off_ms == BACK_OFF_MAX_MS)
+	if (!brake_span || usage <= brake_mark)
 		return 0;
-	last = bpf_map_lookup_elem(&braked, &key);
-	if (!last || (last->pid == pid && now < last->until))
-		return 0;
+	if (stats.reclaimed)
+		page_ns = stats.run_ns / stats.reclaimed;
+	if (page_ns > PAGE_NS_MAX)
+		page_ns = PAGE_NS_MAX;
 	over = usage - brake_mark;
 	if (over > brake_span)
 		over = brake_span;
-	ms = 1 + over * over * (BRAKE_MAX_MS - 1) / (brake_span * brake_span);
-	last->pid = pid;
-	last->until = now + ms * NSEC_PER_MSEC;
+	return 2 * page_ns * nr_pages * over / brake_span;
+}
+
+static unsigned int brake(__u64 usage, unsigned int nr_pages)
+{
+	__u64 cost = cost_ns(usage, nr_pages);
+	unsigned int ms;
+	int key = 0;
+	__s64 *owed;
+
+	if (!cost || back_off_ms == BACK_OFF_MAX_MS)
+		return 0;
+	owed = bpf_map_lookup_elem(&owed_ns, &key);
+	if (!owed)
+		return 0;
+	*owed += cost;
+	if (*owed < (__s64)NSEC_PER_MSEC)
+		return 0;
+	ms = (__u64)*owed / NSEC_PER_MSEC;
+	if (ms > BRAKE_MAX_MS)
+		ms = BRAKE_MAX_MS;
+	*owed = 0;
 	count(stats.delays);
 	return ms;
+}
+
+/* What a kernel thread reclaims is not given back by the task that is charged. */
+SEC("struct_ops/memcg_uncharged")
+void BPF_PROG(keep_uncharged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	__s64 *owed, most = BRAKE_MAX_MS * NSEC_PER_MSEC;
+	int key = 0;
+
+	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
+		return;
+	owed = bpf_map_lookup_elem(&owed_ns, &key);
+	if (!owed)
+		return;
+	*owed -= cost_ns(target_counter(memcg)->usage.counter, nr_pages);
+	if (*owed < -most)
+		*owed = -most;
 }
 
 SEC("struct_ops/memcg_charged")
 unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
 {
-	__u64 usage = target_usage(memcg), now;
+	struct page_counter *counter = target_counter(memcg);
+	__u64 usage = counter->usage.counter, limit = counter->max;
+	__u64 now = bpf_ktime_get_ns();
 	bool fires = false;
 
 	if (usage > stats.most_used)
 		stats.most_used = usage;
-	if (usage <= stop_mark)
+	note_burst(nr_pages, now);
+	if (usage <= stop_at(limit))
 		return 0;
 
-	now = bpf_ktime_get_ns();
-	if (triggers & TRIGGER_USAGE && usage > start_mark) {
+	if (triggers & TRIGGER_USAGE && usage > start_mark - lower_by(limit)) {
 		count(stats.by_usage);
 		fires = true;
 	}
@@ -258,12 +362,25 @@ unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pa
 	}
 	if (fires && now >= back_off_until)
 		start_run();
-	return brake(usage, now);
+	return brake(usage, nr_pages);
+}
+
+/*
+ * The limit was hit all the same: reclaim more than the page asked for, so that the
+ * rest of a readahead does not hit it again and again.
+ */
+SEC("struct_ops/charge_over_limit")
+unsigned int BPF_PROG(keep_over_limit, struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
+		      gfp_t gfp, unsigned int nr_pages)
+{
+	return HUGE_PAGES;
 }
 
 SEC(".struct_ops.link")
 struct memcg_bpf_ops keep_policy = {
-	.memcg_charged	= (void *)keep_charged,
+	.memcg_charged		= (void *)keep_charged,
+	.memcg_uncharged	= (void *)keep_uncharged,
+	.charge_over_limit	= (void *)keep_over_limit,
 };
 
 /* Loaded for the trigger by faults only. */

@@ -9,11 +9,12 @@
 
 /**
  * bpf_memcg_delay - the current task was delayed on its way to user space
- * @policy_cgid: the cgroup whose policy asked for it (for most of it at once,
- *	where several charges did)
- * @memcg_cgid: the cgroup that was charged then
+ * @policy_cgid: the cgroup whose policy asked for it (the last one, where several
+ *	charges did)
+ * @memcg_cgid: the cgroup of the task
  * @asked_ms: the delay owed in milliseconds
- * @served_ms: the time it took; less when the task was killed
+ * @served_ms: the time it took; less when a signal came. Unless that killed the
+ *	task the rest is served afterwards, and reported by another event.
  */
 TRACE_EVENT(bpf_memcg_delay,
 

@@ -17,14 +17,18 @@
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
+#include <linux/fs.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include "memcg_helpers.h"
 #include "memcg_books.skel.h"
 
 #define SIZE		(8 * MEMCG_MB)
 #define HUGE_SIZE	(2 * MEMCG_MB)
+#define THP_DIR		"/sys/kernel/mm/transparent_hugepage/"
+#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
 
 struct fixture {
 	struct memcg_books *skel;
@@ -58,6 +62,52 @@ static void check(struct fixture *f, const char *when)
 		fprintf(stdout, "/p/a: %ld pages since attach, books say %ld\n",
 			memcg_pages(f->a) - f->base_a,
 			memcg_books_balance(f->skel->bss->b_books));
+}
+
+/* How many calls of the two policies the kernel had to skip. */
+static __u64 misses(struct fixture *f)
+{
+	struct bpf_prog_info info;
+	struct bpf_program *prog;
+	__u64 sum = 0;
+	__u32 len;
+
+	bpf_object__for_each_program(prog, f->skel->obj) {
+		memset(&info, 0, sizeof(info));
+		len = sizeof(info);
+		if (!bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
+/* Choose @value in a file of THP_DIR; @old is what to restore. */
+static int set_thp(const char *file, const char *value, char old[32])
+{
+	char path[128], buf[128] = "", *p;
+	int fd, err;
+
+	snprintf(path, sizeof(path), THP_DIR "%s", file);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	err = read(fd, buf, sizeof(buf) - 1) <= 0;
+	p = strchr(buf, '[');
+	if (old && p)
+		sscanf(p, "[%31[^]]", old);
+	err |= write(fd, value, strlen(value)) < 0;
+	close(fd);
+	return err;
+}
+
+static int set_cpu1(const char *value)
+{
+	int fd = open(CPU1_ONLINE, O_WRONLY), err;
+
+	err = fd < 0 || write(fd, value, 1) != 1 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
 /* Attach when nothing moves, so that the base is the page counter's value. */
@@ -131,6 +181,36 @@ static int use_file(struct fixture *f)
 			return 1;
 	memcg_pause();
 	return fsync(f->loop) || ioctl(f->loop, BLKFLSBUF, 0);
+}
+
+/*
+ * Huge pages of a tmpfs, written through a loop device. Their allocation has no
+ * flag left that tells it from one that must not spin.
+ */
+static int use_light_huge(struct fixture *f)
+{
+	__u64 range[2] = { 0, SIZE };
+	char path[32], *buf;
+	int fd, err = 0;
+	size_t done;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->loop);
+	fd = open(path, O_RDWR | O_DIRECT);
+	buf = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* The pages that the device has are somebody else's. */
+	if (fd < 0 || buf == MAP_FAILED || ioctl(f->loop, BLKDISCARD, range))
+		return 1;
+	for (done = 0; done < SIZE; done += HUGE_SIZE)
+		err |= pwrite(fd, buf, HUGE_SIZE, done) != HUGE_SIZE;
+	munmap(buf, HUGE_SIZE);
+	memcg_pause();
+	return err | ioctl(fd, BLKDISCARD, range) | close(fd);
+}
+
+static void during_light_huge(struct fixture *f)
+{
+	ASSERT_GE(memcg_read(f->a, "memory.stat", "shmem_thp"), HUGE_SIZE, "huge pages");
+	ASSERT_EQ(misses(f), 0, "calls missed");
 }
 
 /* Read more than fits: uncharged by reclaim, from the task that charges. */
@@ -235,6 +315,34 @@ static int fill_memfd(void *arg)
 	return fallocate(f->memfd, 0, 0, SIZE);
 }
 
+/* Leave a stock of charged pages on CPU 1, for that CPU to go away. */
+static int use_on_cpu1(struct fixture *f)
+{
+	cpu_set_t set;
+	int err;
+
+	CPU_ZERO(&set);
+	CPU_SET(1, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		return 1;
+	err = memcg_churn(NULL);
+	memcg_pause();
+	return err;
+}
+
+static void cpu1_goes(struct fixture *f)
+{
+	int err = set_cpu1("0");
+
+	if (err) {
+		printf("CPU 1 does not go: %s\n", strerror(-err));
+		test__skip();
+		return;
+	}
+	check(f, "CPU 1 gone");
+	ASSERT_OK(set_cpu1("1"), "CPU 1 back");
+}
+
 /* A descendant dies, and what was charged to it is freed later. */
 static void dead_descendants(struct fixture *f)
 {
@@ -258,13 +366,19 @@ static const struct {
 	const char *name;
 	int (*use)(struct fixture *f);		/* in the child */
 	void (*during)(struct fixture *f);	/* in the test, meanwhile */
-	bool needs_loop;
+	bool needs_loop, io;
+	const char *thp_file, *thp_value;
 } tests[] = {
 	{ "anon", use_anon },
 	{ "thp", use_thp },
 	{ "shmem", use_shmem },
 	{ "file", use_file, .needs_loop = true },
 	{ "reclaim", use_and_reclaim, .needs_loop = true },
+	/* neither of the two reclaim flags is left in the gfp mask of a fault */
+	{ "thp_light", use_thp, .thp_file = "defrag", .thp_value = "never" },
+	{ "thp_loop", use_light_huge, .during = during_light_huge, .needs_loop = true, .io = true,
+	  .thp_file = "shmem_enabled", .thp_value = "always" },
+	{ "cpu_offline", use_on_cpu1, .during = cpu1_goes },
 	{ "kmem", use_kmem },
 	{ "forced", use_forced, .during = send_forced },
 	{ "concurrent", use_concurrently },
@@ -315,12 +429,14 @@ static void run(struct fixture *f, int i)
 	check(f, "exited");
 	ASSERT_EQ(f->skel->bss->memcg_strangers, 0, "calls without online");
 	ASSERT_EQ(memcg_books_late(f->skel->bss->a_books), 0, "calls after offline");
+	ASSERT_EQ(misses(f), 0, "calls missed");
 out:
 	memcg_kill(pid);
 }
 
 void test_memcg_books(void)
 {
+	char was[32] = "never";
 	struct fixture f;
 	void *shared;
 	int i;
@@ -345,11 +461,17 @@ void test_memcg_books(void)
 				continue;
 			}
 		}
+		if (tests[i].thp_file)
+			ASSERT_OK(set_thp(tests[i].thp_file, tests[i].thp_value, was),
+				  tests[i].thp_file);
 		f.skel = memcg_books__open_and_load();
 		if (ASSERT_OK_PTR(f.skel, "memcg_books__open_and_load") &&
 		    ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment")) {
 			f.p = memcg_create("/p");
 			f.a = memcg_create("/p/a");
+			/* A loop device charges to the cgroup that the I/O counts for. */
+			if (tests[i].io)
+				ASSERT_OK(enable_controllers("/p", "io"), "io controller");
 			if (ASSERT_OK_FD(f.p, "/p") && ASSERT_OK_FD(f.a, "/p/a"))
 				run(&f, i);
 		}
@@ -362,6 +484,8 @@ void test_memcg_books(void)
 			close(f.p);
 		if (f.loop >= 0)
 			close(f.loop);
+		if (tests[i].thp_file)
+			set_thp(tests[i].thp_file, was, NULL);
 		cleanup_cgroup_environment();
 	}
 	munmap(shared, 4096);

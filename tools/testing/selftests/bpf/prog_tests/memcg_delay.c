@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The delay that memcg_charged() asks for: served to the task that charged, once
- * on its way back to user space, bounded, killable, and seen in PSI.
+ * on its way back to user space, bounded, killable, freezable, and seen in PSI.
  *
  *	/p - /p/a	(the target's)
+ *	/q		(not governed)
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
 #include <arpa/inet.h>
+#include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include "memcg_helpers.h"
 #include "memcg_delay.skel.h"
 
@@ -22,13 +25,14 @@ struct shared {
 	__u64 elapsed_ms;		/* of the target's one system call */
 	__u64 calls;
 	__u64 delays;
+	int pipe[2];
 };
 
 struct fixture {
 	struct memcg_delay *skel;
 	struct bpf_link *link;
 	struct shared *shared;
-	int p, a;
+	int p, a, q;
 };
 
 /* Ask for @ms per charge while one system call charges SIZE. */
@@ -235,10 +239,10 @@ static int be_charged(void *arg)
 }
 
 /*
- * Charged by somebody else: the owner is not delayed for it, and an interrupt
- * delays nobody, whoever it came upon. Catches: the delay found by the memcg of
- * the memory's owner, or taken out on whoever is current. Fails without
- * in_task() in may_delay().
+ * Charged by somebody else: neither the owner nor the other task, which is
+ * outside of the governed subtree, is delayed for it, and an interrupt delays
+ * nobody. Catches: the delay found by the memcg of the memory's owner, or taken
+ * out on whoever is current.
  */
 static void test_remote(struct fixture *f)
 {
@@ -265,6 +269,7 @@ static void test_remote(struct fixture *f)
 			break;
 	close(fd);
 	ASSERT_GE(bss->remote_calls, SIZE / 4096 / 64, "charged by another task");
+	ASSERT_EQ(bss->other_delays, 0, "the other task delayed");
 
 	/* in softirq: through the network */
 	calls = bss->remote_calls;
@@ -320,6 +325,249 @@ static void test_detach(struct fixture *f)
 	memcg_kill(pid);
 }
 
+/* Charge for the buffers of a pipe, and stay in that system call until it is read. */
+static int charge_and_block(void *arg)
+{
+	struct fixture *f = arg;
+	static char buf[2 * MEMCG_MB];
+	int *fds = f->shared->pipe;
+
+	memset(buf, 1, sizeof(buf));
+	f->skel->bss->target = getpid();
+	memcg_pause();
+	f->shared->delays = f->skel->bss->delays;
+	f->skel->bss->delay_ms[0] = 100;
+	if (write(fds[1], buf, sizeof(buf)) != sizeof(buf))
+		return 1;
+	f->skel->bss->delay_ms[0] = 0;
+	f->shared->delays = f->skel->bss->delays - f->shared->delays;
+	return 0;
+}
+
+enum meanwhile { NOTHING, DETACHED, MOVED };
+
+/*
+ * What a task owes when it is about to return is looked at again: it is served if
+ * the policy still governs the task, and lapses if not.
+ */
+static void check_lapse(struct fixture *f, enum meanwhile what)
+{
+	static char buf[64 * 1024];
+	size_t left = 2 * MEMCG_MB;
+	char pids[16];
+	ssize_t n;
+	pid_t pid;
+
+	if (!ASSERT_OK(pipe(f->shared->pipe), "pipe"))
+		return;
+	ASSERT_GE(fcntl(f->shared->pipe[1], F_SETPIPE_SZ, MEMCG_MB), MEMCG_MB, "F_SETPIPE_SZ");
+	pid = memcg_spawn(f->a, charge_and_block, f);
+	if (!ASSERT_TRUE(memcg_paused(pid), "child"))
+		goto out;
+	f->skel->bss->calls = 0;
+	memcg_resume(pid);
+	if (!ASSERT_TRUE(memcg_wait(f->skel->bss->calls >= 3 && task_state(pid) == 'S'), "blocked"))
+		goto out;
+
+	f->skel->bss->delay_ms[0] = 0;
+	if (what == DETACHED) {
+		ASSERT_OK(bpf_link__detach(f->link), "detach");
+		/* another one takes its place */
+		bpf_link__destroy(f->link);
+		f->link = memcg_attach(f->skel->maps.b, f->p, BPF_F_ALLOW_MULTI);
+		ASSERT_OK_PTR(f->link, "attach b");
+	} else if (what == MOVED) {
+		snprintf(pids, sizeof(pids), "%d", pid);
+		ASSERT_OK(memcg_write(f->q, "cgroup.procs", pids), "move");
+	}
+	while (left) {
+		n = read(f->shared->pipe[0], buf, sizeof(buf));
+		if (!ASSERT_GT(n, 0, "read"))
+			goto out;
+		left -= n;
+	}
+	ASSERT_OK(memcg_reap(pid), "child's status");
+	pid = -1;
+	ASSERT_EQ(f->shared->delays, what == NOTHING, "delays");
+out:
+	memcg_kill(pid);
+	close(f->shared->pipe[0]);
+	close(f->shared->pipe[1]);
+}
+
+static void test_lapse(struct fixture *f)
+{
+	check_lapse(f, NOTHING);
+	check_lapse(f, MOVED);
+	check_lapse(f, DETACHED);
+}
+
+static void on_signal(int sig)
+{
+}
+
+#define HUGE_SIZE	(2 * MEMCG_MB)
+
+/* Charged at least once and at most twice, whatever is in the stock of the CPU */
+#define A_LITTLE	(128 * 4096)
+
+/* One system call that charges; the frame of a signal is on a huge page of its own. */
+static int charge_then_handle(void *arg)
+{
+	struct fixture *f = arg;
+	struct memcg_delay__bss *bss = f->skel->bss;
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+	stack_t stack = { .ss_size = HUGE_SIZE };
+	__u64 start;
+	int fd, err;
+	char *p;
+
+	p = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	stack.ss_sp = (void *)(((unsigned long)p + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1));
+	if (p == MAP_FAILED || madvise(stack.ss_sp, HUGE_SIZE, MADV_HUGEPAGE) ||
+	    sigaltstack(&stack, NULL) || sigaction(SIGUSR1, &sa, NULL))
+		return 1;
+	fd = memfd_create("memcg_delay", MFD_CLOEXEC);
+	bss->target = getpid();
+	bss->calls = 0;
+	start = get_time_ns();
+	bss->delay_ms[0] = CAP_MS;
+	err = fallocate(fd, 0, 0, A_LITTLE);
+	bss->delay_ms[0] = 0;
+	f->shared->elapsed_ms = (get_time_ns() - start) / 1000000;
+	f->shared->calls = bss->calls;
+	return err && errno != EINTR;
+}
+
+/*
+ * One return is delayed once, also if the kernel writes a signal frame on the way
+ * and is charged for it. The signal does not shorten the delay either.
+ */
+static void test_signal(struct fixture *f)
+{
+	pid_t pid;
+
+	pid = memcg_spawn(f->a, charge_then_handle, f);
+	ASSERT_TRUE(memcg_wait(f->skel->bss->delay_ms[0] && f->skel->bss->calls &&
+			       strchr("SD", task_state(pid))), "delayed");
+	kill(pid, SIGUSR1);
+	ASSERT_OK(memcg_reap(pid), "child's status");
+	ASSERT_GE(f->shared->calls, 2, "charges of the call and of the frame");
+	ASSERT_GE(f->shared->elapsed_ms, CAP_MS, "elapsed, at least");
+	ASSERT_LT(f->shared->elapsed_ms, CAP_MS * 3 / 2, "elapsed, at most");
+}
+
+/* A task that is being delayed freezes at once, and serves the rest when it thaws. */
+static void test_freeze(struct fixture *f)
+{
+	struct memcg_delay__bss *bss = f->skel->bss;
+	__u64 start;
+	pid_t pid;
+
+	pid = memcg_spawn(f->a, charge_too_much_each, f);
+	ASSERT_TRUE(memcg_wait(bss->delay_ms[0] && strchr("SD", task_state(pid))), "delayed");
+	start = get_time_ns();
+	ASSERT_OK(memcg_write(f->a, "cgroup.freeze", "1"), "freeze");
+	ASSERT_TRUE(memcg_wait(memcg_read(f->a, "cgroup.events", "frozen") == 1), "frozen");
+	ASSERT_LT((get_time_ns() - start) / 1000000, CAP_MS / 2, "time to freeze, ms");
+	ASSERT_OK(memcg_write(f->a, "cgroup.freeze", "0"), "thaw");
+	ASSERT_OK(memcg_reap(pid), "child's status");
+	/* whole milliseconds of each part */
+	ASSERT_GE(bss->served_ms, CAP_MS - bss->delays, "served in all");
+	ASSERT_LT(bss->served_ms, CAP_MS * 3 / 2, "served in all");
+}
+
+static int charge_over_high(void *arg)
+{
+	struct fixture *f = arg;
+	struct memcg_delay__bss *bss = f->skel->bss;
+	__u64 start;
+	int fd, err;
+
+	if (memcg_populate(2 * SIZE) == MAP_FAILED)
+		return 1;
+	bss->target = getpid();
+	memcg_pause();
+	fd = memfd_create("memcg_delay", MFD_CLOEXEC);
+	start = get_time_ns();
+	bss->delay_ms[0] = CAP_MS;
+	err = fallocate(fd, 0, 0, A_LITTLE);
+	bss->delay_ms[0] = 0;
+	f->shared->elapsed_ms = (get_time_ns() - start) / 1000000;
+	return err;
+}
+
+/* memory.high makes the same call sleep: the larger of the two counts, not the sum. */
+static void test_high(struct fixture *f)
+{
+	pid_t pid;
+
+	/* -1: no swap there */
+	memcg_write(f->p, "memory.swap.max", "0");
+	pid = memcg_spawn(f->a, charge_over_high, f);
+	if (ASSERT_TRUE(memcg_paused(pid), "child")) {
+		ASSERT_OK(memcg_write_long(f->a, "memory.high", SIZE), "memory.high");
+		memcg_resume(pid);
+		ASSERT_OK(memcg_reap(pid), "child's status");
+		pid = -1;
+		ASSERT_GT(memcg_read(f->a, "memory.events", "high"), 0, "high events");
+		ASSERT_GE(f->shared->elapsed_ms, CAP_MS, "elapsed, at least");
+		ASSERT_LT(f->shared->elapsed_ms, CAP_MS * 3 / 2, "elapsed, at most");
+	}
+	memcg_kill(pid);
+}
+
+/* Have a worker of io_uring charge: as little of that interface as will do. */
+static int charge_by_worker(void *arg)
+{
+	struct fixture *f = arg;
+	struct memcg_delay__bss *bss = f->skel->bss;
+	struct io_uring_params params = {};
+	struct io_uring_sqe *sqe;
+	unsigned int *sq;
+	int ring, fd;
+
+	fd = memfd_create("memcg_delay", MFD_CLOEXEC);
+	ring = syscall(__NR_io_uring_setup, 2, &params);
+	if (ring < 0)
+		return 77;
+	sq = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+	sqe = mmap(NULL, params.sq_entries * sizeof(*sqe), PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+	if (fd < 0 || sq == MAP_FAILED || sqe == MAP_FAILED)
+		return 1;
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = IORING_OP_FALLOCATE;
+	sqe->flags = IOSQE_ASYNC;
+	sqe->fd = fd;
+	sqe->addr = SIZE;
+	sq[params.sq_off.array / 4] = 0;
+	sq[params.sq_off.tail / 4]++;
+	__sync_synchronize();
+
+	bss->target = getpid();
+	bss->delay_ms[0] = 10;
+	if (syscall(__NR_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return 1;
+	bss->delay_ms[0] = 0;
+	return !memcg_wait(bss->worker_delays);
+}
+
+/* Workers of io_uring are delayed, where memory.high is served for them. */
+static void test_io_uring(struct fixture *f)
+{
+	int status = memcg_run(f->a, charge_by_worker, f);
+
+	if (status == 77) {
+		printf("no io_uring\n");
+		test__skip();
+		return;
+	}
+	ASSERT_OK(status, "child's status");
+	ASSERT_GE(f->skel->bss->worker_delays, 1, "delays of the worker");
+}
+
 void test_memcg_delay(void)
 {
 	static const struct {
@@ -333,6 +581,11 @@ void test_memcg_delay(void)
 		{ "kill", test_kill },
 		{ "remote", test_remote },
 		{ "detach", test_detach },
+		{ "lapse", test_lapse },
+		{ "signal", test_signal },
+		{ "freeze", test_freeze },
+		{ "high", test_high },
+		{ "io_uring", test_io_uring },
 	};
 	struct fixture f;
 	int i;
@@ -348,12 +601,14 @@ void test_memcg_delay(void)
 		f.link = NULL;
 		f.p = -1;
 		f.a = -1;
+		f.q = -1;
 		f.skel = memcg_delay__open_and_load();
 		if (ASSERT_OK_PTR(f.skel, "memcg_delay__open_and_load") &&
 		    ASSERT_OK(setup_cgroup_environment(), "setup_cgroup_environment")) {
 			f.skel->links.on_delay = bpf_program__attach(f.skel->progs.on_delay);
 			f.p = memcg_create("/p");
 			f.a = memcg_create("/p/a");
+			f.q = memcg_create("/q");
 			f.link = memcg_attach(f.skel->maps.a, f.p, BPF_F_ALLOW_MULTI);
 			if (ASSERT_OK_PTR(f.skel->links.on_delay, "tracepoint") &&
 			    ASSERT_OK_PTR(f.link, "attach"))
@@ -365,6 +620,8 @@ void test_memcg_delay(void)
 			close(f.a);
 		if (f.p >= 0)
 			close(f.p);
+		if (f.q >= 0)
+			close(f.q);
 		cleanup_cgroup_environment();
 	}
 	munmap(f.shared, sizeof(*f.shared));

@@ -4,8 +4,8 @@
  *
  *	/p (with the limit) - /p/a	(reads more than fits)
  *
- * How often the limit is hit tells how much was reclaimed each time. Fails
- * without the clamp, or the maximum, in __bpf_memcg_over_limit().
+ * How often the limit is hit tells how much was reclaimed each time. The policies
+ * that govern the memcg with the limit are asked, those of a descendant are not.
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
@@ -38,7 +38,7 @@ void test_memcg_over_limit(void)
 {
 	struct memcg_over_limit *skel;
 	struct bpf_link *upper = NULL, *lower = NULL;
-	long plain, zero, more, huge, least, both;
+	long plain, zero, more, huge, least, below, both;
 	int p = -1, a = -1;
 
 	loop = memcg_loop(SIZE);
@@ -76,20 +76,28 @@ void test_memcg_over_limit(void)
 	skel->bss->answer[0] = 1;
 	least = times_hit(p, a);
 
-	/* the largest of several counts */
+	/* the policy of a child has no say in its parent's limit */
+	skel->bss->answer[1] = HUGE_PAGES;
 	lower = memcg_attach(skel->maps.b, a, BPF_F_ALLOW_MULTI);
 	ASSERT_OK_PTR(lower, "attach b");
-	skel->bss->answer[1] = HUGE_PAGES;
+	below = times_hit(p, a);
+	ASSERT_EQ(skel->bss->calls_b, 0, "calls of the child's policy");
+	bpf_link__destroy(lower);
+
+	/* the largest of several counts */
+	lower = memcg_attach(skel->maps.b, p, BPF_F_ALLOW_MULTI);
+	ASSERT_OK_PTR(lower, "attach b");
 	both = times_hit(p, a);
 
-	printf("limit hit: plain %ld, 0: %ld, huge page: %ld, all: %ld, 1: %ld, both: %ld\n",
-	       plain, zero, more, huge, least, both);
+	printf("limit hit: plain %ld, 0: %ld, huge page: %ld, all: %ld, 1: %ld, below: %ld, both: %ld\n",
+	       plain, zero, more, huge, least, below, both);
 	ASSERT_GT(plain, 50, "plain");
 	ASSERT_GT(zero, plain / 2, "0 is the default");
 	ASSERT_LT(more, plain / 2, "a huge page each time");
 	ASSERT_LT(huge, plain / 2, "no more than a huge page each time");
 	ASSERT_GT(huge, more / 4, "no more than a huge page each time");
 	ASSERT_GT(least, plain / 2, "no less than what is charged");
+	ASSERT_GT(below, plain / 2, "the child's policy");
 	ASSERT_LT(both, plain / 2, "the maximum of both");
 	ASSERT_EQ(memcg_read(p, "memory.events", "oom"), 0, "oom");
 out:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * bpf_try_to_free_mem_cgroup_pages(): what it refuses, what it frees, and who
- * pays for it.
+ * bpf_memcg_reclaim() and bpf_try_to_free_mem_cgroup_pages(): what they refuse,
+ * what they free, and who pays for it.
  */
 #include <fnmatch.h>
 #include <pthread.h>
@@ -13,12 +13,21 @@
 
 #define CACHED		(48 * MEMCG_MB)
 #define SPEND_NS	5000000000ULL
+#define STALL_NS	200000000ULL
+#define BYTES_MOST	(64 * 4096)
 
 static int loop;
 
 static int fill(void *unused)
 {
 	return memcg_read_cache(loop, 0, CACHED);
+}
+
+static size_t fill_offset;
+
+static int fill_part(void *unused)
+{
+	return memcg_read_cache(loop, fill_offset, CACHED / 3);
 }
 
 static int run(const struct bpf_program *prog)
@@ -50,6 +59,7 @@ static void test_verifier(void)
 		{ "from_timer", "timer_ops", "sleep" },
 		{ "from_tcp", "tcp_ops", "calling kernel function bpf_try_to_free" },
 		{ "from_fentry", NULL, "calling kernel function bpf_try_to_free" },
+		{ "bytes_from_fentry", NULL, "calling kernel function bpf_memcg_reclaim" },
 		{ "under_rcu", NULL, "sleepable" },
 		{ "under_preempt", NULL, "sleepable" },
 		{ "maybe_null", NULL, "NULL pointer passed to trusted" },
@@ -128,6 +138,110 @@ static void test_arguments(struct memcg_reclaim *skel, int p)
 			printf("in line %d\n", i);
 		}
 	}
+}
+
+/* The plain kfunc: bytes in, bytes out, 64 pages at most. */
+static void test_bytes(struct memcg_reclaim *skel, int p)
+{
+	static const struct {
+		__u64 size;
+		__s32 swappiness;
+		long most;		/* to be reclaimed, or the error */
+	} tests[] = {
+		{ 0, -1, -EINVAL },
+		{ 4095, -1, -EINVAL },
+		{ 4096, -2, -EINVAL },
+		{ 4096, 202, -EINVAL },
+		/* reclaim goes by batches, so it may do somewhat more */
+		{ 4096, -1, 4 * BYTES_MOST },
+		{ BYTES_MOST, 0, 4 * BYTES_MOST },
+		{ 4096ULL << 32, 60, 4 * BYTES_MOST },
+		{ ~0ULL, 200, 4 * BYTES_MOST },
+	};
+	long before;
+	int i;
+
+	ioctl(loop, BLKFLSBUF, 0);
+	if (!ASSERT_OK(memcg_run(p, fill, NULL), "fill"))
+		return;
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		skel->bss->size = tests[i].size;
+		skel->bss->swappiness = tests[i].swappiness;
+		before = memcg_read(p, "memory.stat", "pgsteal_proactive");
+		if (!ASSERT_OK(run(skel->progs.reclaim_bytes), "run"))
+			return;
+		if (tests[i].most < 0) {
+			ASSERT_EQ(skel->bss->result, tests[i].most, "refused");
+		} else {
+			ASSERT_GE(skel->bss->result, 4096, "reclaimed, at least");
+			ASSERT_LE(skel->bss->result, tests[i].most, "reclaimed, at most");
+			ASSERT_EQ(skel->bss->result % 4096, 0, "whole pages");
+			ASSERT_EQ(memcg_read(p, "memory.stat", "pgsteal_proactive") - before,
+				  skel->bss->result / 4096, "pgsteal_proactive");
+		}
+	}
+}
+
+/* Descendants' memory.min and memory.low hold while there is anything else to take. */
+static void test_protected(struct memcg_reclaim *skel, int p)
+{
+	static const char * const names[] = { "/p/min", "/p/low", "/p/none" };
+	static const char * const files[] = { "memory.min", "memory.low", NULL };
+	long before[3], after[3];
+	int fd[3], i;
+
+	for (i = 0; i < 3; i++)
+		fd[i] = memcg_create(names[i]);
+	ioctl(loop, BLKFLSBUF, 0);
+	ASSERT_OK(memcg_write_long(p, "memory.min", CACHED), "parent's memory.min");
+	ASSERT_OK(memcg_write_long(p, "memory.low", CACHED), "parent's memory.low");
+	for (i = 0; i < 3; i++) {
+		if (files[i])
+			ASSERT_OK(memcg_write_long(fd[i], files[i], CACHED / 2), files[i]);
+		fill_offset = i * CACHED / 3;
+		ASSERT_OK(memcg_run(fd[i], fill_part, NULL), "fill");
+		before[i] = memcg_pages(fd[i]);
+	}
+	/* half of what is not protected */
+	skel->bss->swappiness = -1;
+	skel->bss->size = ~0ULL;
+	for (i = 0; i < CACHED / 6; i += BYTES_MOST)
+		ASSERT_OK(run(skel->progs.reclaim_bytes), "run");
+	for (i = 0; i < 3; i++) {
+		after[i] = memcg_pages(fd[i]);
+		close(fd[i]);
+	}
+	ASSERT_LE(before[0] - after[0], 64, "taken from memory.min");
+	ASSERT_LE(before[1] - after[1], 64, "taken from memory.low");
+	ASSERT_GE((before[2] - after[2]) * 4096, CACHED / 12, "taken from the unprotected one");
+}
+
+static int reclaim_for_a_while(void *skel)
+{
+	struct memcg_reclaim *s = skel;
+
+	s->bss->until_spent_ns = STALL_NS;
+	s->bss->deadline_ns = get_time_ns() + 20 * STALL_NS;
+	return run(s->progs.reclaim_until_dead);
+}
+
+/* A task that reclaims does not do its own work: PSI says so. */
+static void test_stall(struct memcg_reclaim *skel, int p)
+{
+	int a = memcg_create("/p/a");
+	long stall;
+
+	ioctl(loop, BLKFLSBUF, 0);
+	if (!ASSERT_OK(memcg_run(a, fill, NULL), "fill"))
+		goto out;
+	skel->bss->cgid = get_cgroup_id("/p/a");
+	stall = memcg_read(a, "memory.pressure", "total");
+	ASSERT_OK(memcg_run(a, reclaim_for_a_while, skel), "reclaim");
+	stall = memcg_read(a, "memory.pressure", "total") - stall;
+	ASSERT_GE(skel->bss->spent_ns, STALL_NS, "time spent, ns");
+	ASSERT_GE(stall * 1000, STALL_NS * 8 / 10, "stall, ns");
+out:
+	close(a);
 }
 
 static void test_bounded(struct memcg_reclaim *skel, int p)
@@ -314,6 +428,77 @@ static void test_workqueue(struct memcg_reclaim *unused, int p)
 	}
 }
 
+#define LONG_MS		100
+
+/* Start a worker that reclaims for LONG_MS in one callback, and wait until it does. */
+static bool start_long(struct memcg_reclaim *skel, int p)
+{
+	ioctl(loop, BLKFLSBUF, 0);
+	skel->bss->nr_pages = 32;
+	skel->bss->until_spent_ns = ~0ULL;
+	skel->bss->wq_flags = MEMCG_WQ_UNBOUND;
+	skel->bss->worker_began = false;
+	skel->bss->done = false;
+	if (!ASSERT_OK(memcg_run(p, fill, NULL), "fill"))
+		return false;
+	skel->bss->deadline_ns = get_time_ns() + LONG_MS * 1000000ULL;
+	if (!ASSERT_OK(run(skel->progs.start_worker), "start_worker"))
+		return false;
+	return ASSERT_TRUE(memcg_wait(skel->bss->worker_began), "began");
+}
+
+static noinline void nothing(void)
+{
+	asm volatile ("");
+}
+
+static struct bpf_link *attach_to_nothing(struct memcg_reclaim *skel)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts);
+
+	nothing();
+	return bpf_program__attach_uprobe_opts(skel->progs.on_nothing, 0, "/proc/self/exe",
+					       get_uprobe_offset(&nothing), &opts);
+}
+
+/* Detaching from a uprobe waits for a tasks-trace grace period: the time in us. */
+static long detach_from_nothing(struct bpf_link *link)
+{
+	__u64 start = get_time_ns();
+
+	bpf_link__destroy(link);
+	return (get_time_ns() - start) / 1000;
+}
+
+/*
+ * A callback is a tasks-trace read section, from its start to its end: it holds up
+ * the grace periods of the system. The advice to reclaim one batch in a callback
+ * rests on this.
+ */
+static void test_grace_period(struct memcg_reclaim *skel, int p)
+{
+	struct bpf_link *link;
+	long idle, busy;
+
+	link = attach_to_nothing(skel);
+	if (!ASSERT_OK_PTR(link, "attach_uprobe"))
+		return;
+	idle = detach_from_nothing(link);
+
+	link = attach_to_nothing(skel);
+	if (!ASSERT_OK_PTR(link, "attach_uprobe again"))
+		return;
+	if (!start_long(skel, p)) {
+		bpf_link__destroy(link);
+		return;
+	}
+	busy = detach_from_nothing(link);
+	ASSERT_TRUE(skel->bss->done, "the callback ended first");
+	printf("detached in %ld us, while a callback reclaims for %d ms in %ld us\n",
+	       idle, LONG_MS, busy);
+	ASSERT_TRUE(memcg_wait(skel->bss->done), "done");
+}
+
 void test_memcg_reclaim(void)
 {
 	static const struct {
@@ -321,11 +506,15 @@ void test_memcg_reclaim(void)
 		void (*fn)(struct memcg_reclaim *skel, int p);
 	} tests[] = {
 		{ "arguments", test_arguments },
+		{ "bytes", test_bytes },
 		{ "bounded", test_bounded },
+		{ "protected", test_protected },
+		{ "stall", test_stall },
 		{ "dying", test_dying },
 		{ "killed", test_killed },
 		{ "accounting", test_accounting },
 		{ "workqueue", test_workqueue },
+		{ "grace_period", test_grace_period },
 	};
 	struct memcg_reclaim *skel;
 	int i, p;

@@ -2,6 +2,8 @@
 /* Two policies that ask for a delay at every charge, and who was delayed. */
 #include "memcg_common.h"
 
+#define PF_IO_WORKER	0x00000010
+
 __u32 delay_ms[2];	/* by policy: a, b */
 __u32 target;		/* the process whose charges and delays are counted */
 __u64 calls;		/* of policy a, for charges made by the target */
@@ -14,6 +16,7 @@ __u64 shortest_ms = -1;	/* served at once */
 __u64 last_policy_cgid;
 __u64 last_memcg_cgid;
 __u64 other_delays;	/* of anybody else */
+__u64 worker_delays;	/* of the target's io_uring workers */
 
 SEC("struct_ops")
 unsigned int BPF_PROG(a_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
@@ -44,6 +47,8 @@ int on_delay(struct trace_event_raw_bpf_memcg_delay *ctx)
 		__sync_fetch_and_add(&other_delays, 1);
 		return 0;
 	}
+	if (bpf_get_current_task_btf()->flags & PF_IO_WORKER)
+		__sync_fetch_and_add(&worker_delays, 1);
 	__sync_fetch_and_add(&asked_ms, ctx->asked_ms);
 	__sync_fetch_and_add(&served_ms, ctx->served_ms);
 	if (ctx->served_ms < shortest_ms)

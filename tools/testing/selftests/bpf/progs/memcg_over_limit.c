@@ -3,7 +3,7 @@
 #include "memcg_common.h"
 
 __u32 answer[2];	/* pages, by policy: a, b */
-__u64 calls;		/* of policy a */
+__u64 calls, calls_b;	/* of policy a, b */
 __u64 memcg_cgid, over_limit_cgid;
 __u32 gfp, max_nr_pages;
 
@@ -26,6 +26,7 @@ unsigned int BPF_PROG(b_over_limit, struct mem_cgroup *memcg,
 		      struct mem_cgroup *over_limit, gfp_t gfp_mask,
 		      unsigned int nr_pages)
 {
+	__sync_fetch_and_add(&calls_b, 1);
 	return answer[1];
 }
 

@@ -28,6 +28,8 @@ bool done;
 
 __u32 wq_flags;
 char worker_name[16];
+__u32 worker_cpu;
+bool worker_began;
 
 /* A reference to the memcg alone, which does not keep its cgroup from going. */
 static struct mem_cgroup *target(void)
@@ -52,6 +54,21 @@ int reclaim(void *ctx)
 	if (!memcg)
 		return 0;
 	result = bpf_try_to_free_mem_cgroup_pages(memcg, nr_pages, gfp, options, swappiness);
+	bpf_put_mem_cgroup(memcg);
+	return 0;
+}
+
+__u64 size;		/* bytes */
+
+SEC("syscall")
+int reclaim_bytes(void *ctx)
+{
+	struct mem_cgroup *memcg = target();
+
+	result = MEMCG_RECLAIM_NONE;
+	if (!memcg)
+		return 0;
+	result = bpf_memcg_reclaim(memcg, size, swappiness);
 	bpf_put_mem_cgroup(memcg);
 	return 0;
 }
@@ -90,6 +107,13 @@ int reclaim_until_dead(void *ctx)
 	return 0;
 }
 
+/* Detaching it waits for a tasks-trace grace period. */
+SEC("uprobe")
+int on_nothing(void *ctx)
+{
+	return 0;
+}
+
 struct elem {
 	struct bpf_wq wq;
 };
@@ -104,6 +128,8 @@ struct {
 static int worker(void *map, int *key, void *value)
 {
 	bpf_get_current_comm(worker_name, sizeof(worker_name));
+	worker_cpu = bpf_get_smp_processor_id();
+	worker_began = true;
 	reclaim_repeatedly();
 	done = true;
 	return 0;

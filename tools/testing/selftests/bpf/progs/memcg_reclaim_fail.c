@@ -19,6 +19,16 @@ static void reclaim_root(void)
 	bpf_put_mem_cgroup(memcg);
 }
 
+static void reclaim_root_bytes(void)
+{
+	struct mem_cgroup *memcg = bpf_get_root_mem_cgroup();
+
+	if (!memcg)
+		return;
+	bpf_memcg_reclaim(memcg, 4096, -1);
+	bpf_put_mem_cgroup(memcg);
+}
+
 /* A charge may come from anywhere: its policy must not sleep. */
 SEC("?struct_ops")
 unsigned int BPF_PROG(from_charge, struct mem_cgroup *memcg, unsigned int nr_pages)
@@ -131,6 +141,13 @@ SEC("?fentry.s/bpf_fentry_test1")
 int BPF_PROG(from_fentry)
 {
 	reclaim_root();
+	return 0;
+}
+
+SEC("?fentry.s/bpf_fentry_test1")
+int BPF_PROG(bytes_from_fentry)
+{
+	reclaim_root_bytes();
 	return 0;
 }
 
