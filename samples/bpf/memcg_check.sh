@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What test_memcg.sh and test_memcg_stat.sh share; to be sourced by them, who get
+# What the test_memcg*.sh share; to be sourced by them, who get
 # the path of the built sample. Its output goes to $dir/log and $dir/err. Their
 # function cleanup is called at the end, whatever that is.
 
