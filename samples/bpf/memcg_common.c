@@ -593,8 +593,9 @@ void print_label(FILE *f, const char *text)
 
 int check_pin_name(const char *name)
 {
-	if (!*name || strlen(name) > 64 || *name == '.' || strchr(name, '/'))
-		return complain(EXIT_USAGE, "'%s': give a name of 1 to 64 bytes without / that does not begin with a dot",
+	/* the BPF file system has no names with dots */
+	if (!*name || strlen(name) > 64 || strpbrk(name, "./"))
+		return complain(EXIT_USAGE, "'%s': give a name of 1 to 64 bytes without slashes and dots",
 				name);
 	return 0;
 }

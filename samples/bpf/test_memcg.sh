@@ -18,7 +18,7 @@ top=$root/test_memcg.$$
 cleanup()
 {
 	[[ -z ${busy[*]-} ]] || kill "${busy[@]}" 2>/dev/null
-	"$memcg" --unpin "test.$$" >/dev/null 2>&1
+	"$memcg" --unpin "test-$$" >/dev/null 2>&1
 	rmdir "$top"/*/ "$top" 2>/dev/null
 }
 
@@ -35,6 +35,7 @@ helps()
 fresh()
 {
 	echo 1 >/proc/sys/vm/drop_caches
+	emptied "$top"/*/
 	rmdir "$top"/*/ 2>/dev/null
 	echo +memory >"$top/cgroup.subtree_control"
 	mkdir -p "$top/high" "$top/low"
@@ -106,6 +107,7 @@ end_busy()
 {
 	[[ ${#busy[@]} -eq 0 ]] || kill "${busy[@]}" 2>/dev/null
 	wait "${busy[@]}" 2>/dev/null
+	emptied "$top/high" "$top/low"
 	busy=()
 }
 
@@ -166,7 +168,7 @@ sees_below()
 	asked '/high: active (one below): protect'
 	local status=$?
 	end_busy
-	stop && rmdir "$top/high/sub" && [[ $status -eq 0 ]]
+	stop && emptied "$top/high/sub" && rmdir "$top/high/sub" && [[ $status -eq 0 ]]
 }
 
 # delays: a low that charges waits, but only while a high one works
@@ -271,7 +273,7 @@ each()
 		asked '/later: idle .*: expose'
 	status=$?
 	end_busy
-	stop && rmdir "$top/later" && [[ $status -eq 0 ]] && ! grep -q "/${top##*/}: " "$dir/log" &&
+	stop && emptied "$top/later" && rmdir "$top/later" && [[ $status -eq 0 ]] && ! grep -q "/${top##*/}: " "$dir/log" &&
 		grep -q '"decision": "exposed"' "$dir/json"
 }
 
@@ -309,20 +311,20 @@ pinned()
 	local status
 
 	fresh && cache high 16 0
-	"$memcg" --each "$top" --hold 100 --interval 50 --pin "test.$$" >"$dir/log" 2>"$dir/err" &&
-		refused 2 'exists' --each "$top" --pin "test.$$" &&
-		! grep -q exposed <("$memcg" --watch "test.$$" --duration 1 --json -) || return
+	"$memcg" --each "$top" --hold 100 --interval 50 --pin "test-$$" >"$dir/log" 2>"$dir/err" &&
+		refused 2 'exists' --each "$top" --pin "test-$$" &&
+		! grep -q exposed <("$memcg" --watch "test-$$" --duration 1 --json -) || return
 	sleep 0.3
 	echo 64K >"$top/memory.reclaim" 2>/dev/null
-	"$memcg" --watch "test.$$" --duration 1 --json - >"$dir/log" 2>"$dir/err" &&
+	"$memcg" --watch "test-$$" --duration 1 --json - >"$dir/log" 2>"$dir/err" &&
 		grep -q "\"cgroup\": \"/${top##*/}/high\".*\"decision\": \"exposed\"" "$dir/log" &&
-		"$memcg" --watch "test.$$" --duration 1 >"$dir/log" 2>"$dir/err" &&
+		"$memcg" --watch "test-$$" --duration 1 >"$dir/log" 2>"$dir/err" &&
 		grep -q "^/${top##*/}/high  *exposed" "$dir/log" &&
 		"$memcg" --list >"$dir/log" 2>"$dir/err" &&
-		grep -q "^test.$$ .*/${top##*/}: 2 cgroups, asked [1-9]" "$dir/log"
+		grep -q "^test-$$ .*/${top##*/}: 2 cgroups, asked [1-9]" "$dir/log"
 	status=$?
-	"$memcg" --unpin "test.$$" >"$dir/log" 2>"$dir/err" && [[ $status -eq 0 ]] &&
-		! grep -q test <("$memcg" --list) && refused 2 'there is none' --unpin "test.$$"
+	"$memcg" --unpin "test-$$" >"$dir/log" 2>"$dir/err" && [[ $status -eq 0 ]] &&
+		! grep -q test <("$memcg" --list) && refused 2 'there is none' --unpin "test-$$"
 }
 
 full()
@@ -361,6 +363,7 @@ if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
 	echo "# this kernel lacks what the sample needs"
 	exit "$status"
 fi
+attributes=$(sed -n 's/^\([a-z]*\) *extended attributes.*/\1/p' "$dir/log")
 echo +memory >"$root/cgroup.subtree_control"
 mkdir "$top" && fresh || exit 1
 busy=()
@@ -392,10 +395,11 @@ check "no sign" refused 2 "'': give some" "${two[@]}" --signs ''
 check "unknown protection" refused 2 'one of low|usage' "${two[@]}" --protect min
 check "unknown option" refused 2 'unrecognized' "${two[@]}" --hihg
 check "an operand" refused 2 'only options' "${two[@]}" "$top/high"
-check "a name that cannot be pinned" refused 2 'give a name' "${two[@]}" --pin a/b
+check "names that cannot be pinned" refused 2 'give a name' "${two[@]}" --pin a/b
+check "nor can one with a dot" refused 2 'give a name' "${two[@]}" --pin a.b
 check "--pin with --duration" refused 2 'no meaning' "${two[@]}" --pin a --duration 1
-check "nothing of that name to watch" refused 2 'nothing of that name' --watch "none.$$"
-check "nothing of that name to end" refused 2 'there is none' --unpin "none.$$"
+check "nothing of that name to watch" refused 2 'nothing of that name' --watch "none-$$"
+check "nothing of that name to end" refused 2 'there is none' --unpin "none-$$"
 check "JSON to nowhere" refused 2 'No such file' "${two[@]}" --json "$dir/no/file"
 check "a full disk" full
 check "a closed pipe" closed
@@ -419,8 +423,10 @@ check "so does losing the memory controller" stops_with_controller
 fresh
 check "--each steers all below, those to come, too" each
 check "--protect usage" each_usage
-if command -v python3 >/dev/null; then
+if command -v python3 >/dev/null && [[ $attributes == yes ]]; then
 	check "classes by extended attribute" classes
+else
+	skip "classes by extended attribute" "no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
 fi
 check "pinned it goes on" pinned
 
