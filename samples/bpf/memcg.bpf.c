@@ -1,150 +1,363 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Priority control of two memory cgroups, the BPF side; memcg.c has the story.
+ * Protect cgroups while they work and expose them while they do not: the policy.
  *
- * User space decides once per interval and leaves its decision in a variable;
- * the policies here only look it up, because reclaim and charging are hot.
+ * The kernel asks below_low for a cgroup when it reclaims. The answer is found
+ * there and then: look() compares the cgroup's counters with those of the last
+ * interval. If one grew enough, the cgroup is active, and stays so for the hold
+ * time. Otherwise it is idle. Nothing runs while nobody reclaims.
+ *
+ * What the policy knows of a cgroup is a struct memcg_state in cgroup storage,
+ * made by the online call and removed by the offline call. Several CPUs may ask
+ * at once; the one that advances ->looked looks, the others take the decision
+ * that stands.
+ *
+ * A cgroup has a class, which user space gives it by --high and --low, or which
+ * --each reads from its extended attribute user.memcg_bpf:
+ *
+ *		active				idle
+ *	high	protect all that it uses	expose
+ *	normal	leave it its memory.low (or protect)	expose
+ *	low	as normal; but exposed, and delayed when it charges, while a
+ *		cgroup of class high is active
+ *	ignore	leave					leave
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+#include "memcg.h"
 
 char _license[] SEC("license") = "GPL";
 
 extern struct cgroup *bpf_cgroup_from_id(u64 cgid) __ksym __weak;
 extern void bpf_cgroup_release(struct cgroup *cgrp) __ksym __weak;
-extern struct mem_cgroup *
-bpf_get_mem_cgroup(struct cgroup_subsys_state *css) __ksym __weak;
-extern void bpf_put_mem_cgroup(struct mem_cgroup *memcg) __ksym __weak;
-extern void bpf_mem_cgroup_flush_stats(struct mem_cgroup *memcg) __ksym __weak;
-extern unsigned long
-bpf_mem_cgroup_vm_events(struct mem_cgroup *memcg,
-			 enum vm_event_item event) __ksym __weak;
-extern unsigned long bpf_mem_cgroup_usage(struct mem_cgroup *memcg) __ksym __weak;
+extern unsigned long bpf_mem_cgroup_vm_events(struct mem_cgroup *memcg,
+					      enum vm_event_item event) __ksym __weak;
+extern unsigned long bpf_mem_cgroup_page_state(struct mem_cgroup *memcg, int idx) __ksym __weak;
+extern int bpf_cgroup_read_xattr(struct cgroup *cgroup, const char *name__str,
+				 struct bpf_dynptr *value_p) __ksym __weak;
+extern const void __per_cpu_offset __ksym;
 
 /* Given by user space before loading. */
-const volatile __u64 high_id;	/* cgroup id of the one to protect */
-const volatile __u64 stale_ns;	/* a decision older than this is void */
-const volatile __u32 delay_ms;	/* for each charge of low while high is active */
+const volatile __u64 slice_id;		/* of --each, which is not governed itself */
+const volatile __u64 threshold[NR_SIGNS];	/* active from this on; 0: not looked at */
+const volatile __u64 interval_ns = 200000000;
+const volatile __u64 hold_ns = 2000000000;
+const volatile __u32 delay_ms;
+const volatile __u32 nr_cpus = 1;
+const volatile bool protect_usage, expose = true, trace;
 
-/* The decision: written by user space, read by the policies. */
-__u32 decision;			/* enum bpf_memcg_protection */
-__u64 decided_ns;
+__u64 high_active_at;			/* the last time that one of class high was */
+struct memcg_stats stats SEC(".data.stats") = {};
 
-/* What observe() saw last. */
-__u64 seen_faults;
-__u64 seen_usage;
+struct {
+	__uint(type, BPF_MAP_TYPE_CGRP_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct memcg_state);
+} cgroups SEC(".maps");
 
-/* What the policies were asked and what they answered. */
-__u64 answers[3];		/* indexed by enum bpf_memcg_protection */
-__u64 asked_low, asked_min;
-__u64 delays;
-__u64 online, offline;
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} events SEC(".maps");
 
 #define count(x) __sync_fetch_and_add(&(x), 1)
 
 /*
- * The decision, unless the one who takes them has fallen silent: stopped, or
- * stuck in the very memory shortage that this is about. The kernel's own
- * behaviour is the best guess then.
+ * The CPU time of the tasks in @cgrp. The kernel adds it up per CPU and sums
+ * these when somebody reads cpu.stat, which may be never.
  */
-static __u32 decided(void)
+static __u64 cpu_time(struct cgroup *cgrp)
 {
-	__u32 d = *(volatile __u32 *)&decision;
+	struct cgroup_rstat_base_cpu *base = BPF_CORE_READ(cgrp, rstat_base_cpu);
+	__u64 offset, sum = 0;
+	int cpu;
 
-	if ((__s64)(bpf_ktime_get_ns() - decided_ns) > (__s64)stale_ns)
-		return BPF_MEMCG_DEFAULT;
-	return d;
+	bpf_for(cpu, 0, nr_cpus) {
+		bpf_probe_read_kernel(&offset, sizeof(offset),
+				      (void *)&__per_cpu_offset + cpu * sizeof(offset));
+		sum += BPF_CORE_READ((struct cgroup_rstat_base_cpu *)((void *)base + offset),
+				     bstat.cputime.sum_exec_runtime);
+	}
+	return sum;
 }
 
-static int answer(void)
+static __u64 read_sign(struct mem_cgroup *memcg, struct cgroup *cgrp, int sign)
 {
-	__u32 d = decided();
+	switch (sign) {
+	case SIGN_CPU:
+		return cpu_time(cgrp);
+	case SIGN_FAULTS:
+		return bpf_mem_cgroup_vm_events(memcg, PGFAULT);
+	case SIGN_REFAULTS:
+		return bpf_mem_cgroup_page_state(memcg, WORKINGSET_REFAULT_ANON) +
+		       bpf_mem_cgroup_page_state(memcg, WORKINGSET_REFAULT_FILE);
+	case SIGN_STALLS:	/* the first row, PSI_AVGS, of two in one array */
+		return BPF_CORE_READ(cgrp, psi, total[PSI_MEM_SOME]);
+	}
+	return 0;
+}
 
-	if (d == BPF_MEMCG_PROTECT)
-		count(answers[BPF_MEMCG_PROTECT]);
-	else if (d == BPF_MEMCG_EXPOSE)
-		count(answers[BPF_MEMCG_EXPOSE]);
-	else
-		count(answers[BPF_MEMCG_DEFAULT]);
-	return d;
+/* @css and the cgroups above it contain one that works. */
+static void mark_active(struct cgroup_subsys_state *css, __u64 now)
+{
+	struct memcg_state *st;
+	int i;
+
+	bpf_for(i, 0, 64) {
+		if (!css)
+			break;
+		st = bpf_cgrp_storage_get(&cgroups, css->cgroup, NULL, 0);
+		if (!st)
+			break;
+		st->active_at = now;
+		st->sign = SIGN_BELOW;
+		css = css->parent;
+	}
+}
+
+static void look_for_signs(struct memcg_state *st, struct mem_cgroup *memcg,
+			   struct cgroup *cgrp, __u64 now)
+{
+	bool restart = now - st->since >= interval_ns;
+	__u64 seen[NR_SIGNS] = {};
+	int i, fired = SIGN_NONE;
+
+	for (i = NR_SIGNS - 1; i >= 0; i--) {
+		if (!threshold[i])
+			continue;
+		seen[i] = read_sign(memcg, cgrp, i);
+		if ((__s64)(seen[i] - st->seen[i]) < (__s64)threshold[i])
+			continue;
+		fired = i;
+		st->amount = seen[i] - st->seen[i];
+	}
+	if (fired != SIGN_NONE) {
+		st->sign = fired;
+		st->active_at = now;
+		mark_active(memcg->css.parent, now);
+	}
+	if (fired != SIGN_NONE || restart) {
+		__builtin_memcpy(st->seen, seen, sizeof(seen));
+		st->since = now;
+	}
+}
+
+static void read_class(struct memcg_state *st)
+{
+	struct bpf_dynptr value;
+	struct cgroup *cgrp;
+	int len;
+
+	if (!bpf_cgroup_read_xattr ||
+	    bpf_dynptr_from_mem(st->attribute, sizeof(st->attribute), 0, &value))
+		return;
+	cgrp = bpf_cgroup_from_id(st->id);
+	if (!cgrp)
+		return;
+	len = bpf_cgroup_read_xattr(cgrp, "user.memcg_bpf", &value);
+	bpf_cgroup_release(cgrp);
+	st->class = CLASS_NORMAL;
+	if (len == 4 && !bpf_strncmp(st->attribute, 4, "high"))
+		st->class = CLASS_HIGH;
+	else if (len == 3 && !bpf_strncmp(st->attribute, 3, "low"))
+		st->class = CLASS_LOW;
+	else if (len == 6 && !bpf_strncmp(st->attribute, 6, "ignore"))
+		st->class = CLASS_IGNORE;
+}
+
+static bool high_is_active(__u64 now)
+{
+	return high_active_at && (__s64)(now - high_active_at) < RECENT_MS * 1000000LL;
+}
+
+static __u32 decide(struct memcg_state *st, bool active, __u64 now)
+{
+	if (st->class == CLASS_IGNORE)
+		return BPF_MEMCG_DEFAULT;
+	if (!active || (st->class == CLASS_LOW && high_is_active(now)))
+		return expose ? BPF_MEMCG_EXPOSE : BPF_MEMCG_DEFAULT;
+	if (st->class == CLASS_HIGH || protect_usage)
+		return BPF_MEMCG_PROTECT;
+	return BPF_MEMCG_DEFAULT;
+}
+
+static void tell(struct memcg_state *st, bool active, unsigned long usage, __u64 now)
+{
+	struct memcg_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (trace)
+		bpf_printk("memcg: cgroup=%llu decision=%d active=%d", st->id, st->decision,
+			   active);
+	/* Nobody has to listen */
+	if (!e)
+		return;
+	*e = (struct memcg_event){
+		.id = st->id, .usage = usage, .idle_ns = now - st->active_at,
+		.amount = st->amount, .class = st->class, .sign = st->sign,
+		.decision = st->decision, .active = active,
+	};
+	bpf_ringbuf_submit(e, 0);
+}
+
+static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup *cgrp,
+		 unsigned long usage, __u64 now)
+{
+	__u32 decision;
+	bool active;
+
+	count(stats.looks);
+	if (slice_id && now - st->read >= ATTRIBUTE_MS * 1000000ULL) {
+		st->read = now;
+		read_class(st);
+	}
+	look_for_signs(st, memcg, cgrp, now);
+	active = now - st->active_at <= hold_ns;
+	if (active && st->class == CLASS_HIGH)
+		high_active_at = now;
+	decision = decide(st, active, now);
+	if (decision == st->decision)
+		return;
+	st->decision = decision;
+	st->decided = now;
+	count(stats.changes);
+	tell(st, active, usage, now);
+}
+
+static int answer(struct mem_cgroup *memcg, unsigned long usage)
+{
+	struct cgroup *cgrp = memcg->css.cgroup;
+	__u64 now = bpf_ktime_get_ns(), looked;
+	struct memcg_state *st;
+
+	st = bpf_cgrp_storage_get(&cgroups, cgrp, NULL, 0);
+	if (!st)
+		return BPF_MEMCG_DEFAULT;
+	looked = st->looked;
+	if (now - looked >= interval_ns / LOOK_DIVISOR &&
+	    __sync_val_compare_and_swap(&st->looked, looked, now) == looked)
+		look(st, memcg, cgrp, usage, now);
+
+	switch (st->decision) {
+	case BPF_MEMCG_PROTECT:
+		count(st->answers[PROTECT]);
+		count(stats.answers[PROTECT]);
+		return BPF_MEMCG_PROTECT;
+	case BPF_MEMCG_EXPOSE:
+		count(st->answers[EXPOSE]);
+		count(stats.answers[EXPOSE]);
+		return BPF_MEMCG_EXPOSE;
+	}
+	count(st->answers[LEAVE]);
+	count(stats.answers[LEAVE]);
+	return BPF_MEMCG_DEFAULT;
 }
 
 SEC("struct_ops/below_low")
-int BPF_PROG(high_below_low, struct mem_cgroup *memcg, unsigned long elow,
-	     unsigned long usage)
+int BPF_PROG(below_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long usage)
 {
-	count(asked_low);
-	return answer();
+	count(stats.asked_low);
+	return answer(memcg, usage);
 }
 
 SEC("struct_ops/below_min")
-int BPF_PROG(high_below_min, struct mem_cgroup *memcg, unsigned long emin,
-	     unsigned long usage)
+int BPF_PROG(below_min, struct mem_cgroup *memcg, unsigned long emin, unsigned long usage)
 {
-	count(asked_min);
-	return answer();
+	count(stats.asked_min);
+	return answer(memcg, usage);
 }
 
 SEC("struct_ops/memcg_charged")
-unsigned int BPF_PROG(low_charged, struct mem_cgroup *memcg,
-		      unsigned int nr_pages)
+unsigned int BPF_PROG(charged, struct mem_cgroup *memcg, unsigned int nr_pages)
 {
-	if (decided() != BPF_MEMCG_PROTECT)
+	struct memcg_state *st;
+
+	if (!high_is_active(bpf_ktime_get_ns()))
 		return 0;
-	count(delays);
+	st = bpf_cgrp_storage_get(&cgroups, memcg->css.cgroup, NULL, 0);
+	if (!st || st->class != CLASS_LOW)
+		return 0;
+	count(st->delays);
+	count(stats.delays);
 	return delay_ms;
 }
 
-SEC("struct_ops/handle_cgroup_online")
-void BPF_PROG(governed_online, struct mem_cgroup *memcg)
+/* A new cgroup counts as active: nothing is taken before it was watched for a while. */
+static void begin(struct mem_cgroup *memcg, __u32 class)
 {
-	count(online);
+	struct cgroup *cgrp = memcg->css.cgroup;
+	struct memcg_state *st;
+	__u64 now;
+	int i;
+
+	count(stats.online);
+	if (cgrp->kn->id == slice_id)
+		return;
+	st = bpf_cgrp_storage_get(&cgroups, cgrp, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!st)
+		return;
+	st->id = cgrp->kn->id;
+	st->class = class;
+	st->sign = SIGN_NONE;
+	now = bpf_ktime_get_ns();
+	st->since = now;
+	st->active_at = now;
+	st->decided = now;
+	for (i = 0; i < NR_SIGNS; i++)
+		st->seen[i] = read_sign(memcg, cgrp, i);
+	st->decision = decide(st, true, now);
+}
+
+SEC("struct_ops/handle_cgroup_online")
+void BPF_PROG(each_online, struct mem_cgroup *memcg)
+{
+	begin(memcg, CLASS_NORMAL);
+}
+
+SEC("struct_ops/handle_cgroup_online")
+void BPF_PROG(high_online, struct mem_cgroup *memcg)
+{
+	begin(memcg, CLASS_HIGH);
+}
+
+SEC("struct_ops/handle_cgroup_online")
+void BPF_PROG(low_online, struct mem_cgroup *memcg)
+{
+	begin(memcg, CLASS_LOW);
 }
 
 SEC("struct_ops/handle_cgroup_offline")
-void BPF_PROG(governed_offline, struct mem_cgroup *memcg)
+void BPF_PROG(offline, struct mem_cgroup *memcg)
 {
-	count(offline);
+	count(stats.offline);
+	bpf_cgrp_storage_delete(&cgroups, memcg->css.cgroup);
 }
 
 /* User space clears the members that its options do not ask for. */
 SEC(".struct_ops.link")
+struct memcg_bpf_ops each_policy = {
+	.handle_cgroup_online	= (void *)each_online,
+	.handle_cgroup_offline	= (void *)offline,
+	.below_low		= (void *)below_low,
+	.below_min		= (void *)below_min,
+	.memcg_charged		= (void *)charged,
+};
+
+SEC(".struct_ops.link")
 struct memcg_bpf_ops high_policy = {
-	.handle_cgroup_online	= (void *)governed_online,
-	.handle_cgroup_offline	= (void *)governed_offline,
-	.below_low		= (void *)high_below_low,
-	.below_min		= (void *)high_below_min,
+	.handle_cgroup_online	= (void *)high_online,
+	.handle_cgroup_offline	= (void *)offline,
+	.below_low		= (void *)below_low,
+	.below_min		= (void *)below_min,
 };
 
 SEC(".struct_ops.link")
 struct memcg_bpf_ops low_policy = {
-	.handle_cgroup_online	= (void *)governed_online,
-	.handle_cgroup_offline	= (void *)governed_offline,
-	.memcg_charged		= (void *)low_charged,
+	.handle_cgroup_online	= (void *)low_online,
+	.handle_cgroup_offline	= (void *)offline,
+	.below_low		= (void *)below_low,
+	.below_min		= (void *)below_min,
+	.memcg_charged		= (void *)charged,
 };
-
-/*
- * Run by user space once per interval: how much has high been faulting? The
- * counters are hierarchical, so cgroups below high are in.
- */
-SEC("syscall")
-int observe(void *ctx)
-{
-	struct mem_cgroup *memcg;
-	struct cgroup *cgrp;
-
-	cgrp = bpf_cgroup_from_id(high_id);
-	if (!cgrp)
-		return 1;
-	memcg = bpf_get_mem_cgroup(&cgrp->self);
-	bpf_cgroup_release(cgrp);
-	if (!memcg)
-		return 1;
-
-	bpf_mem_cgroup_flush_stats(memcg);
-	seen_faults = bpf_mem_cgroup_vm_events(memcg, PGFAULT);
-	seen_usage = bpf_mem_cgroup_usage(memcg);
-	bpf_put_mem_cgroup(memcg);
-	return 0;
-}

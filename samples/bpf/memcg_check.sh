@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What test_memcg.sh and test_memcg_stat.sh share; to be sourced by them, who get
+# What the test_memcg*.sh share; to be sourced by them, who get
 # the path of the built sample. Its output goes to $dir/log and $dir/err. Their
 # function cleanup is called at the end, whatever that is.
 
@@ -19,12 +19,13 @@ leave()
 trap leave EXIT
 trap 'exit 130' INT TERM
 
-# check TEXT COMMAND...: one result
+# check TEXT COMMAND...: one result. ONLY='a regular expression' chooses checks.
 check()
 {
 	local text=$1
 	shift
 
+	[[ $text =~ ${ONLY:-} ]] || return 0
 	n=$((n + 1))
 	if "$@"; then
 		echo "ok $n - $text"
@@ -71,4 +72,25 @@ logged()
 		sleep 0.1
 	done
 	return 1
+}
+
+# skip TEXT WHY: a check that this kernel cannot serve
+skip()
+{
+	n=$((n + 1))
+	echo "ok $n - $1 # SKIP $2"
+}
+
+# emptied CGROUP...: those have no tasks any more. A task that was waited for may
+# still be on its way out.
+emptied()
+{
+	local dir i
+
+	for dir; do
+		for ((i = 0; i < 200; i++)); do
+			grep -q 'populated 1' "$dir/cgroup.events" 2>/dev/null || break
+			sleep 0.05
+		done
+	done
 }

@@ -2,6 +2,11 @@
 /*
  * Reclaim in the background, the BPF side; memcg_reclaim.c has the story.
  *
+ * Each cgroup that is kept below its limit has an element in the map kept, made
+ * by the online call and removed by the offline call of its memcg: its marks,
+ * and the workqueue item that reclaims from it. The marks are computed by the
+ * charges, from the limits that the cgroup and its ancestors have at that time.
+ *
  * A charge finds that a trigger fires and starts a run of reclaim. The run ends
  * when the usage is down at the stop mark, after MAX_ROUNDS batches, when the memcg
  * is going away, or when MAX_FUTILE batches freed nothing. The next charge starts
@@ -10,13 +15,14 @@
  * In the workqueue a callback reclaims one batch and queues itself for the next: a
  * callback holds up the tasks-trace grace periods of the whole system.
  *
- * The marks are given as usage, but what has to fit below memory.max is what is
+ * The marks are given as usage, but what has to fit below the limit is what is
  * charged before reclaim has caught up. Where charges come in bursts, such as large
  * readahead, both marks move down: there is room for two bursts above the start.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
 #include "memcg_reclaim.h"
 
 char _license[] SEC("license") = "GPL";
@@ -30,6 +36,8 @@ extern long
 bpf_try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, unsigned long nr_pages,
 				 gfp_t gfp_mask, unsigned int reclaim_options,
 				 int swappiness) __ksym __weak;
+extern int bpf_cgroup_read_xattr(struct cgroup *cgroup, const char *name__str,
+				 struct bpf_dynptr *value_p) __ksym __weak;
 
 #define GFP_KERNEL	(1U << ___GFP_DIRECT_RECLAIM_BIT | 1U << ___GFP_KSWAPD_RECLAIM_BIT | \
 			 1U << ___GFP_IO_BIT | 1U << ___GFP_FS_BIT)
@@ -45,10 +53,12 @@ bpf_try_to_free_mem_cgroup_pages(struct mem_cgroup *memcg, unsigned long nr_page
 #define PAGE_NS_FIRST	4000	/* what a page takes to reclaim, before we know better */
 #define PAGE_NS_MAX	50000
 
-/* Given by user space before loading; sizes in pages. */
+/* Given by user space before loading. */
 const volatile __u64 target_id;		/* cgroup id */
-const volatile __u64 start_mark, stop_mark;
-const volatile __u64 brake_mark, brake_span;	/* span 0: no brake */
+const volatile bool each;		/* all below it, or it alone */
+const volatile struct memcg_mark start_mark, stop_mark, brake_mark;
+const volatile __u32 default_stop = 875;	/* share of the start mark */
+const volatile bool no_brake;
 const volatile __u32 batch;
 const volatile __u32 triggers;
 const volatile __u64 fault_threshold;	/* in FAULT_WINDOW_MS */
@@ -62,35 +72,47 @@ __u64 stalled_until;
 __u64 faulting_until;
 __u64 faults_since, faults;
 
-/* Until when to leave it: see above */
-__u64 back_off_until;
-__u32 back_off_ms;
-
-/* The batches of the current run, and how many of them in a row freed nothing */
-__u32 run_rounds, run_futile;
-__u64 run_reclaimed;
-
-/* Pages charged in the current BURST_NS, and in the busiest of late */
-__u64 burst_since, burst_pages, burst_most;
-
 /* What happened. */
-struct memcg_reclaim_stats stats = {};
+struct memcg_reclaim_stats stats SEC(".data.stats") = {};
+
+/* Told to whoever wants to know; nobody has to */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+} events SEC(".maps");
 
 #define count(x) __sync_fetch_and_add(&(x), 1)
 
-struct queue_elem {
+/* One cgroup that is kept below its limit. */
+struct kept {
 	struct bpf_wq wq;
+	struct memcg_marks marks;
+	__u64 looked, read;		/* when its marks and its attribute were */
+	__u64 back_off_until;		/* leave it until then */
+	__u32 back_off_ms;
+	/* The batches of the current run, and how many in a row freed nothing */
+	__u32 run_rounds, run_futile;
+	__u64 run_reclaimed;
+	/* Pages charged in the current BURST_NS, and in the busiest of late */
+	__u64 burst_since, burst_pages, burst_most;
+	/* All that was reclaimed from it, and how long that took */
+	__u64 reclaimed, took_ns;
+	__u32 start_share, stop_share;	/* its own, by its attribute, or 0 */
+	bool off;			/* by its attribute */
+	char attribute[16];
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, int);
-	__type(value, struct queue_elem);
-} queue SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u64);		/* cgroup id */
+	__type(value, struct kept);
+} kept SEC(".maps");
 
 struct task_elem {
 	struct bpf_task_work tw;
+	__u64 id;
 };
 
 /* An element for each CPU, so that tasks on all of them can be at it. */
@@ -109,73 +131,176 @@ struct {
 	__type(value, __s64);
 } owed_ns SEC(".maps");
 
-/* The counter of the target, which is @memcg or an ancestor of it. */
-static struct page_counter *target_counter(struct mem_cgroup *memcg)
+/* Two percentages, "95 90", of the limit; or off; or nothing that is understood. */
+static void parse_attribute(struct kept *k, int len)
 {
-	struct page_counter *counter = &memcg->memory;
-	int up = memcg->css.cgroup->level - target_level;
+	__u32 shares[2] = {}, n = 0;
 	int i;
 
-	for (i = 0; i < MAX_DEPTH && i < up && counter->parent; i++)
-		counter = counter->parent;
-	return counter;
+	k->off = len >= 3 && k->attribute[0] == 'o' && k->attribute[1] == 'f';
+	for (i = 0; i < (int)sizeof(k->attribute) && i < len; i++) {
+		char c = k->attribute[i];
+
+		if (c >= '0' && c <= '9' && n < 2)
+			shares[n] = shares[n] * 10 + (c - '0') * (WHOLE / 100);
+		else if (c == ' ')
+			n = n ? 2 : 1;
+	}
+	if (!shares[0] || shares[0] >= WHOLE || shares[1] >= shares[0]) {
+		shares[0] = 0;
+		shares[1] = 0;
+	}
+	k->start_share = shares[0];
+	k->stop_share = shares[1];
+}
+
+static void read_attribute(struct kept *k, __u64 id)
+{
+	struct bpf_dynptr value;
+	struct cgroup *cgrp;
+
+	if (!bpf_cgroup_read_xattr || bpf_dynptr_from_mem(k->attribute, sizeof(k->attribute), 0,
+							  &value))
+		return;
+	cgrp = bpf_cgroup_from_id(id);
+	if (!cgrp)
+		return;
+	parse_attribute(k, bpf_cgroup_read_xattr(cgrp, "user.memcg_reclaim", &value));
+	bpf_cgroup_release(cgrp);
+}
+
+static __u64 place_of(__u64 limit, __u64 pages, __u32 share)
+{
+	if (pages)
+		return pages;
+	return limit == NO_LIMIT ? NO_LIMIT : limit * share / WHOLE;
+}
+
+/* The marks for the limit that @counter has at present, its ancestors' included. */
+static void look(struct kept *k, __u64 id, struct page_counter *counter, __u64 now)
+{
+	struct page_counter *up = counter;
+	struct memcg_reclaim_event *event;
+	struct memcg_marks m = { .limit = NO_LIMIT };
+	bool too_high = false;
+	int i;
+
+	if (each && now - k->read > ATTRIBUTE_MS * NSEC_PER_MSEC) {
+		k->read = now;
+		read_attribute(k, id);
+	}
+	bpf_for(i, 0, MAX_DEPTH) {
+		__u64 max, high;
+
+		if (!up)
+			break;
+		max = up->max;
+		high = up->high;
+		/* the kernel's word for no limit is less than half of all bits */
+		if (max < m.limit && max < NO_LIMIT >> 14)
+			m.limit = max;
+		if (high < m.limit && high < NO_LIMIT >> 14)
+			m.limit = high;
+		/* With --each only who has a limit of its own is kept */
+		if (each && up == counter && m.limit == NO_LIMIT)
+			break;
+		up = up->parent;
+	}
+
+	m.start = k->start_share ? place_of(m.limit, 0, k->start_share) :
+		  place_of(m.limit, start_mark.pages, start_mark.share ?: WHOLE * 3 / 4);
+	if (m.limit != NO_LIMIT && m.start >= m.limit) {
+		too_high = true;
+		m.start = m.limit * 3 / 4;
+	}
+	m.stop = NO_LIMIT;
+	if (k->stop_share)
+		m.stop = place_of(m.limit, 0, k->stop_share);
+	else if (!k->start_share && (stop_mark.pages || stop_mark.share))
+		m.stop = place_of(m.limit, stop_mark.pages, stop_mark.share);
+	if (m.stop >= m.start)
+		m.stop = m.start == NO_LIMIT ? m.start : m.start * default_stop / WHOLE;
+	if (m.limit != NO_LIMIT && !no_brake) {
+		m.brake = place_of(m.limit, brake_mark.pages, brake_mark.share);
+		if (m.brake < m.start || m.brake >= m.limit)
+			m.brake = m.start + (m.limit - m.start) / 2;
+		m.span = m.limit - m.brake;
+	}
+	if (k->off || m.limit != k->marks.limit || m.start != k->marks.start) {
+		event = k->off ? NULL : bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+		if (event) {
+			event->id = id;
+			event->marks = m;
+			event->start_too_high = too_high;
+			event->by_attribute = k->start_share;
+			bpf_ringbuf_submit(event, 0);
+		}
+	}
+	if (k->off) {
+		m.start = NO_LIMIT;
+		m.stop = NO_LIMIT;
+		m.span = 0;
+	}
+	k->marks = m;
+	k->looked = now;
 }
 
 /*
  * By how much to lower the marks: two bursts are to fit between the start mark and
  * the limit. Never below a quarter of the limit.
  */
-static __u64 lower_by(__u64 limit)
+static __u64 lower_by(struct kept *k)
 {
-	__u64 room = 2 * burst_most, least = limit / 4, low;
+	__u64 limit = k->marks.limit, start = k->marks.start;
+	__u64 room = 2 * k->burst_most, least = limit / 4, low;
 
-	if (limit <= start_mark || limit - start_mark >= room || least >= start_mark)
+	if (limit <= start || limit - start >= room || least >= start)
 		return 0;
-	low = room - (limit - start_mark);
-	return low < start_mark - least ? low : start_mark - least;
+	low = room - (limit - start);
+	return low < start - least ? low : start - least;
 }
 
 /* The stop mark keeps its distance, but there is always something left to keep. */
-static __u64 stop_at(__u64 limit)
+static __u64 stop_at(struct kept *k)
 {
-	__u64 low = lower_by(limit);
+	__u64 low = lower_by(k), stop = k->marks.stop;
 
-	return stop_mark > low + stop_mark / 8 ? stop_mark - low : stop_mark / 8;
+	return stop > low + stop / 8 ? stop - low : stop / 8;
 }
 
 /* Races between CPUs make this inexact, which does no harm. */
-static void note_burst(unsigned int nr_pages, __u64 now)
+static void note_burst(struct kept *k, unsigned int nr_pages, __u64 now)
 {
-	if (now - burst_since < BURST_NS) {
-		burst_pages += nr_pages;
+	if (now - k->burst_since < BURST_NS) {
+		k->burst_pages += nr_pages;
 	} else {
 		/* forget an old burst in some hundred windows in which there is charging */
-		burst_most -= burst_most / 128;
-		burst_since = now;
-		burst_pages = nr_pages;
+		k->burst_most -= k->burst_most / 128;
+		k->burst_since = now;
+		k->burst_pages = nr_pages;
 	}
-	if (burst_pages > burst_most)
-		burst_most = burst_pages;
+	if (k->burst_pages > k->burst_most)
+		k->burst_most = k->burst_pages;
 }
 
-static void back_off(void)
+static void back_off(struct kept *k)
 {
-	__u32 ms = back_off_ms ? back_off_ms * 2 : BACK_OFF_MIN_MS;
+	__u32 ms = k->back_off_ms ? k->back_off_ms * 2 : BACK_OFF_MIN_MS;
 
 	if (ms > BACK_OFF_MAX_MS)
 		ms = BACK_OFF_MAX_MS;
-	back_off_ms = ms;
-	back_off_until = bpf_ktime_get_ns() + ms * NSEC_PER_MSEC;
+	k->back_off_ms = ms;
+	k->back_off_until = bpf_ktime_get_ns() + ms * NSEC_PER_MSEC;
 	count(stats.back_offs);
 }
 
-/* The memcg of the target, or NULL; to be put. */
-static struct mem_cgroup *get_target(void)
+/* The memcg of the cgroup @id, or NULL; to be put. */
+static struct mem_cgroup *get_memcg(__u64 id)
 {
 	struct mem_cgroup *memcg;
 	struct cgroup *cgrp;
 
-	cgrp = bpf_cgroup_from_id(target_id);
+	cgrp = bpf_cgroup_from_id(id);
 	if (!cgrp)
 		return NULL;
 	memcg = bpf_get_mem_cgroup(&cgrp->self);
@@ -184,89 +309,99 @@ static struct mem_cgroup *get_target(void)
 }
 
 /* Reclaim one batch. Returns true if the run is to go on. */
-static bool reclaim_batch(void)
+static bool reclaim_batch(struct kept *k, __u64 id)
 {
 	struct mem_cgroup *memcg;
 	bool go_on = false;
 	__u64 before;
 	long ret;
 
-	memcg = get_target();
+	memcg = get_memcg(id);
 	if (!memcg)
 		return false;
-	if (!run_rounds)
+	if (!k->run_rounds)
 		count(stats.runs);
-	if (memcg->memory.usage.counter > stop_at(memcg->memory.max)) {
+	if (memcg->memory.usage.counter > stop_at(k)) {
 		before = bpf_ktime_get_ns();
 		ret = bpf_try_to_free_mem_cgroup_pages(memcg, batch, GFP_KERNEL, MAY_SWAP, -1);
-		__sync_fetch_and_add(&stats.run_ns, bpf_ktime_get_ns() - before);
+		before = bpf_ktime_get_ns() - before;
+		__sync_fetch_and_add(&stats.run_ns, before);
+		__sync_fetch_and_add(&k->took_ns, before);
 		if (ret < 0) {
 			count(stats.refused);
 		} else {
 			count(stats.rounds);
 			__sync_fetch_and_add(&stats.reclaimed, ret);
-			run_reclaimed += ret;
-			run_futile = ret ? 0 : run_futile + 1;
-			go_on = ++run_rounds < MAX_ROUNDS && run_futile < MAX_FUTILE;
+			__sync_fetch_and_add(&k->reclaimed, ret);
+			k->run_reclaimed += ret;
+			k->run_futile = ret ? 0 : k->run_futile + 1;
+			go_on = ++k->run_rounds < MAX_ROUNDS && k->run_futile < MAX_FUTILE;
 		}
 	}
 	bpf_put_mem_cgroup(memcg);
 
 	if (go_on)
 		return true;
-	if (run_reclaimed)
-		back_off_ms = 0;
-	else if (run_futile)
-		back_off();
-	run_rounds = 0;
-	run_futile = 0;
-	run_reclaimed = 0;
+	if (k->run_reclaimed)
+		k->back_off_ms = 0;
+	else if (k->run_futile)
+		back_off(k);
+	k->run_rounds = 0;
+	k->run_futile = 0;
+	k->run_reclaimed = 0;
 	return false;
 }
 
 static int queue_callback(void *map, int *key, void *value)
 {
-	struct queue_elem *elem = value;
+	__u64 id = *(__u64 *)key;
+	struct kept *k = value;
 
-	if (reclaim_batch())
-		bpf_wq_start(&elem->wq, 0);
+	if (reclaim_batch(k, id))
+		bpf_wq_start(&k->wq, 0);
 	return 0;
 }
 
 static int task_callback(struct bpf_map *map, void *key, void *value)
 {
+	struct task_elem *elem = value;
+	struct kept *k;
+	__u64 id = elem->id;
 	int i;
 
+	k = bpf_map_lookup_elem(&kept, &id);
+	if (!k)
+		return 0;
 	bpf_for(i, 0, MAX_ROUNDS)
-		if (!reclaim_batch())
+		if (!reclaim_batch(k, id))
 			break;
 	return 0;
 }
 
-static void start_run(void)
+/* Of the cgroup @id, which is at @level: 1 is a child of the root. */
+static void start_run(struct kept *k, __u64 id, int level)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct queue_elem *queue_elem;
-	struct task_elem *task_elem;
-	int key = 0;
+	struct task_elem *elem;
+	int cpu;
 
 	if (!use_task_work) {
-		queue_elem = bpf_map_lookup_elem(&queue, &key);
-		if (queue_elem && !bpf_wq_start(&queue_elem->wq, 0))
+		if (!bpf_wq_start(&k->wq, 0))
 			count(stats.starts);
 		return;
 	}
 
-	/* Only who lives in the target shall work for it. */
+	/* Only who lives in the cgroup shall work for it. */
 	if (task->flags & (PF_KTHREAD | PF_EXITING) ||
-	    bpf_get_current_ancestor_cgroup_id(target_level) != target_id)
+	    bpf_get_current_ancestor_cgroup_id(level) != id)
 		return;
-	key = bpf_get_smp_processor_id();
-	task_elem = bpf_map_lookup_elem(&tasks, &key);
-	/* It is refused while it is under way. */
-	if (task_elem &&
-	    !bpf_task_work_schedule_resume(task, &task_elem->tw, &tasks, task_callback))
+	cpu = bpf_get_smp_processor_id();
+	elem = bpf_map_lookup_elem(&tasks, &cpu);
+	/* It is refused while it is under way; it comes when this task leaves the kernel */
+	if (elem && !bpf_task_work_schedule_resume(task, &elem->tw, &tasks, task_callback)) {
+		elem->id = id;
 		count(stats.starts);
+	}
 }
 
 /*
@@ -278,30 +413,30 @@ static void start_run(void)
  * other way: a task that frees what it allocates, and does not grow, is not slowed.
  * If there is nothing to reclaim, it would not help, and nobody is delayed.
  */
-static __u64 cost_ns(__u64 usage, unsigned int nr_pages)
+static __u64 cost_ns(struct kept *k, __u64 usage, unsigned int nr_pages)
 {
-	__u64 over, page_ns = PAGE_NS_FIRST;
+	__u64 over, page_ns = PAGE_NS_FIRST, span = k->marks.span;
 
-	if (!brake_span || usage <= brake_mark)
+	if (!span || usage <= k->marks.brake)
 		return 0;
-	if (stats.reclaimed)
-		page_ns = stats.run_ns / stats.reclaimed;
+	if (k->reclaimed)
+		page_ns = k->took_ns / k->reclaimed;
 	if (page_ns > PAGE_NS_MAX)
 		page_ns = PAGE_NS_MAX;
-	over = usage - brake_mark;
-	if (over > brake_span)
-		over = brake_span;
-	return 2 * page_ns * nr_pages * over / brake_span;
+	over = usage - k->marks.brake;
+	if (over > span)
+		over = span;
+	return 2 * page_ns * nr_pages * over / span;
 }
 
-static unsigned int brake(__u64 usage, unsigned int nr_pages)
+static unsigned int brake(struct kept *k, __u64 usage, unsigned int nr_pages)
 {
-	__u64 cost = cost_ns(usage, nr_pages);
+	__u64 cost = cost_ns(k, usage, nr_pages);
 	unsigned int ms;
 	int key = 0;
 	__s64 *owed;
 
-	if (!cost || back_off_ms == BACK_OFF_MAX_MS)
+	if (!cost || k->back_off_ms == BACK_OFF_MAX_MS)
 		return 0;
 	owed = bpf_map_lookup_elem(&owed_ns, &key);
 	if (!owed)
@@ -317,38 +452,36 @@ static unsigned int brake(__u64 usage, unsigned int nr_pages)
 	return ms;
 }
 
-/* What a kernel thread reclaims is not given back by the task that is charged. */
-SEC("struct_ops/memcg_uncharged")
-void BPF_PROG(keep_uncharged, struct mem_cgroup *memcg, unsigned int nr_pages)
+/* What a task gives back to the cgroup, which is not what a kernel thread reclaims. */
+static void give_back(struct kept *k, struct page_counter *counter, unsigned int nr_pages)
 {
 	__s64 *owed, most = BRAKE_MAX_MS * NSEC_PER_MSEC;
 	int key = 0;
 
-	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
-		return;
 	owed = bpf_map_lookup_elem(&owed_ns, &key);
 	if (!owed)
 		return;
-	*owed -= cost_ns(target_counter(memcg)->usage.counter, nr_pages);
+	*owed -= cost_ns(k, counter->usage.counter, nr_pages);
 	if (*owed < -most)
 		*owed = -most;
 }
 
-SEC("struct_ops/memcg_charged")
-unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
+/* A charge to the cgroup @id, or to one below it. Returns how many ms to delay it. */
+static unsigned int keep(struct kept *k, __u64 id, int level, struct page_counter *counter,
+			 unsigned int nr_pages, __u64 now)
 {
-	struct page_counter *counter = target_counter(memcg);
-	__u64 usage = counter->usage.counter, limit = counter->max;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 usage = counter->usage.counter;
 	bool fires = false;
 
+	if (now - k->looked > LOOK_MS * NSEC_PER_MSEC)
+		look(k, id, counter, now);
 	if (usage > stats.most_used)
 		stats.most_used = usage;
-	note_burst(nr_pages, now);
-	if (usage <= stop_at(limit))
+	note_burst(k, nr_pages, now);
+	if (usage <= stop_at(k))
 		return 0;
 
-	if (triggers & TRIGGER_USAGE && usage > start_mark - lower_by(limit)) {
+	if (triggers & TRIGGER_USAGE && usage > k->marks.start - lower_by(k)) {
 		count(stats.by_usage);
 		fires = true;
 	}
@@ -360,9 +493,55 @@ unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pa
 		count(stats.by_faults);
 		fires = true;
 	}
-	if (fires && now >= back_off_until)
-		start_run();
-	return brake(usage, nr_pages);
+	if (fires && now >= k->back_off_until)
+		start_run(k, id, level);
+	return brake(k, usage, nr_pages);
+}
+
+/*
+ * What is charged to a cgroup, or uncharged, is so for those above it, too. Calls
+ * keep() or give_back() for each that is kept; returns the longest delay asked for.
+ */
+static unsigned int for_each_kept(struct mem_cgroup *memcg, unsigned int nr_pages, bool charged)
+{
+	struct cgroup_subsys_state *css = bpf_core_cast(&memcg->css, struct cgroup_subsys_state);
+	struct page_counter *counter = bpf_core_cast(&memcg->memory, struct page_counter);
+	__u64 now = charged ? bpf_ktime_get_ns() : 0, id;
+	unsigned int ms = 0, more = 0;
+	struct kept *k;
+	int i, level;
+
+	bpf_for(i, 0, MAX_DEPTH) {
+		if (!css || !counter)
+			break;
+		level = css->cgroup->level;
+		if (level < target_level)
+			break;
+		id = css->cgroup->kn->id;
+		k = bpf_map_lookup_elem(&kept, &id);
+		if (k && charged)
+			more = keep(k, id, level, counter, nr_pages, now);
+		else if (k)
+			give_back(k, counter, nr_pages);
+		if (more > ms)
+			ms = more;
+		css = css->parent;
+		counter = counter->parent;
+	}
+	return ms;
+}
+
+SEC("struct_ops/memcg_charged")
+unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	return for_each_kept(memcg, nr_pages, true);
+}
+
+SEC("struct_ops/memcg_uncharged")
+void BPF_PROG(keep_uncharged, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	if (!(bpf_get_current_task_btf()->flags & PF_KTHREAD))
+		for_each_kept(memcg, nr_pages, false);
 }
 
 /*
@@ -373,11 +552,46 @@ SEC("struct_ops/charge_over_limit")
 unsigned int BPF_PROG(keep_over_limit, struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
 		      gfp_t gfp, unsigned int nr_pages)
 {
-	return HUGE_PAGES;
+	__u64 id = over_limit->css.cgroup->kn->id;
+
+	return bpf_map_lookup_elem(&kept, &id) ? HUGE_PAGES : 0;
+}
+
+SEC("struct_ops/handle_cgroup_online")
+void BPF_PROG(keep_online, struct mem_cgroup *memcg)
+{
+	__u64 id = memcg->css.cgroup->kn->id;
+	struct kept new = {}, *k;
+
+	/* the target, or all but the target */
+	if (id == target_id ? each : !each)
+		return;
+	new.marks.limit = NO_LIMIT;
+	new.marks.start = NO_LIMIT;
+	new.marks.stop = NO_LIMIT;
+	bpf_map_update_elem(&kept, &id, &new, BPF_NOEXIST);
+	k = bpf_map_lookup_elem(&kept, &id);
+	if (!k)
+		return;
+	count(stats.kept);
+	/* On any CPU: a bound one would compete with the task that charges. */
+	if (!bpf_wq_init(&k->wq, &kept, BPF_F_WQ_UNBOUND))
+		bpf_wq_set_callback(&k->wq, queue_callback, 0);
+}
+
+SEC("struct_ops/handle_cgroup_offline")
+void BPF_PROG(keep_offline, struct mem_cgroup *memcg)
+{
+	__u64 id = memcg->css.cgroup->kn->id;
+
+	if (!bpf_map_delete_elem(&kept, &id))
+		__sync_fetch_and_sub(&stats.kept, 1);
 }
 
 SEC(".struct_ops.link")
 struct memcg_bpf_ops keep_policy = {
+	.handle_cgroup_online	= (void *)keep_online,
+	.handle_cgroup_offline	= (void *)keep_offline,
 	.memcg_charged		= (void *)keep_charged,
 	.memcg_uncharged	= (void *)keep_uncharged,
 	.charge_over_limit	= (void *)keep_over_limit,
@@ -405,20 +619,12 @@ int BPF_PROG(on_fault)
 SEC("syscall")
 int prepare(void *ctx)
 {
-	struct queue_elem *elem;
 	struct cgroup *cgrp;
-	int key = 0;
 
 	cgrp = bpf_cgroup_from_id(target_id);
 	if (!cgrp)
 		return 1;
 	target_level = cgrp->level;
 	bpf_cgroup_release(cgrp);
-
-	elem = bpf_map_lookup_elem(&queue, &key);
-	if (!elem)
-		return 1;
-	/* On any CPU: a bound one would compete with the task that charges. */
-	return bpf_wq_init(&elem->wq, &queue, BPF_F_WQ_UNBOUND) ?:
-	       bpf_wq_set_callback(&elem->wq, queue_callback, 0);
+	return 0;
 }

@@ -14,7 +14,25 @@
 #define MAX_FUTILE	3	/* batches in a row that free nothing */
 #define BACK_OFF_MIN_MS	10	/* doubles with each futile run */
 #define BACK_OFF_MAX_MS	1000
-#define BRAKE_MAX_MS	10	/* of delay, when the usage is at memory.max */
+#define BRAKE_MAX_MS	10	/* of delay, when the usage is at the limit */
+#define LOOK_MS		10	/* how old the marks of a cgroup may be */
+#define ATTRIBUTE_MS	1000	/* and what its extended attribute says */
+
+#define NO_LIMIT	(~0ULL)
+#define WHOLE		1000	/* a share is in thousandths */
+
+/* A mark as the user gives it: pages, or a share; both 0 if not given. */
+struct memcg_mark {
+	unsigned long long pages;
+	unsigned int share;
+};
+
+/* The marks of one cgroup, in pages, for the limit that it has at present. */
+struct memcg_marks {
+	unsigned long long limit;	/* the nearest effective one, or NO_LIMIT */
+	unsigned long long start, stop;
+	unsigned long long brake, span;	/* span 0: no brake */
+};
 
 struct memcg_reclaim_stats {
 	unsigned long long by_usage, by_psi, by_faults;	/* charges that found it firing */
@@ -23,6 +41,15 @@ struct memcg_reclaim_stats {
 	unsigned long long run_ns;			/* elapsed, in runs */
 	unsigned long long back_offs, refused, delays;
 	unsigned long long most_used;			/* pages */
+	unsigned long long kept;			/* cgroups at present */
+};
+
+/* The marks of the cgroup @id changed, because its limit did. */
+struct memcg_reclaim_event {
+	unsigned long long id;
+	struct memcg_marks marks;
+	unsigned int start_too_high;	/* a given --start that could not be reached */
+	unsigned int by_attribute;	/* the cgroup's own shares are used */
 };
 
 #endif /* MEMCG_RECLAIM_H */

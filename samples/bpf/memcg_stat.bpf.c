@@ -6,6 +6,7 @@
  */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 #include "memcg_stat.h"
 
 char _license[] SEC("license") = "GPL";
@@ -26,6 +27,26 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct memcg_stat_record) + sizeof(__u64));
 } records SEC(".maps");
+
+/* The limits are those of the files; the largest value stands for "max". */
+static void read_fields(__u64 *to, struct mem_cgroup *memcg, struct cgroup *cgrp)
+{
+	to[FIELD_PEAK] = memcg->memory.watermark;
+	to[FIELD_MAX] = memcg->memory.max;
+	to[FIELD_HIGH] = memcg->memory.high;
+	to[FIELD_LOW] = memcg->memory.low;
+	to[FIELD_MIN] = memcg->memory.min;
+	to[FIELD_SWAP] = memcg->swap.usage.counter;
+	to[FIELD_SWAP_PEAK] = memcg->swap.watermark;
+	to[FIELD_SWAP_MAX] = memcg->swap.max;
+	to[FIELD_SWAP_HIGH] = memcg->swap.high;
+	to[FIELD_PSI_SOME] = MEMCG_STAT_ABSENT;
+	to[FIELD_PSI_FULL] = MEMCG_STAT_ABSENT;
+	if (BPF_CORE_READ(cgrp, psi)) {
+		to[FIELD_PSI_SOME] = BPF_CORE_READ(cgrp, psi, total[PSI_MEM_SOME]);
+		to[FIELD_PSI_FULL] = BPF_CORE_READ(cgrp, psi, total[PSI_MEM_FULL]);
+	}
+}
 
 SEC("iter.s/cgroup")
 int sweep(struct bpf_iter__cgroup *ctx)
@@ -57,6 +78,7 @@ int sweep(struct bpf_iter__cgroup *ctx)
 	/* The first has all others below it, and they are flushed with it */
 	if (flush && !slot)
 		bpf_mem_cgroup_flush_stats(memcg);
+	read_fields(rec->fields, memcg, cgrp);
 	bpf_mem_cgroup_read(memcg, items, nr_items * sizeof(items[0]),
 			    rec->values, nr_items * sizeof(rec->values[0]));
 	bpf_put_mem_cgroup(memcg);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Show the memory counters of a cgroup and of all cgroups below it.
+ * Show the memory of a cgroup and of all cgroups below it.
  *
- * The counters are those of memory.stat, memory.events and memory.current, by
- * the same names and in the same units. One read() of a BPF cgroup iterator
- * brings all of them for all cgroups; see memcg_stat.bpf.c.
+ * The counters are those of memory.stat and memory.events, by the same names and
+ * in the same units; and usage, peaks, limits, swap and pressure. One read() of a
+ * BPF cgroup iterator brings all of them for all cgroups; see memcg_stat.bpf.c.
  *
  * A counter that the kernel does not keep, or a cgroup without the memory
  * controller, shows as absent (-, null, or no sample at all), never as 0.
@@ -12,18 +12,13 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -32,129 +27,20 @@
 #include <linux/bpf.h>
 #include <linux/magic.h>
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include "memcg_common.h"
-#include "memcg_stat.h"
+#include "memcg_stat_output.h"
 #include "memcg_stat.skel.h"
 
-#define ABSENT		(~0ULL)
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-
-/* What a value is: an amount in bytes, or a number of events, which only grows. */
-enum unit { BYTES, EVENTS };
-
-#define STATE	BPF_MEMCG_ITEM_STATE
-#define VM	BPF_MEMCG_ITEM_VM_EVENT
-#define EVENT	BPF_MEMCG_ITEM_MEMORY_EVENT
-#define USAGE	BPF_MEMCG_ITEM_USAGE
-
-/*
- * The counters by the names that memory.stat and memory.events have for them.
- * Which number the running kernel has for the enumerator is up to its type
- * information; an enumerator that it does not have is a counter that is absent.
- */
-static const struct counter {
-	const char *name;
-	enum bpf_memcg_item_kind kind;
-	enum unit unit;
-	const char *enumerator;
-} counters[] = {
-	{ "current",			USAGE,	BYTES,	NULL },
-	{ "anon",			STATE,	BYTES,	"NR_ANON_MAPPED" },
-	{ "file",			STATE,	BYTES,	"NR_FILE_PAGES" },
-	{ "kernel",			STATE,	BYTES,	"MEMCG_KMEM" },
-	{ "kernel_stack",		STATE,	BYTES,	"NR_KERNEL_STACK_KB" },
-	{ "pagetables",			STATE,	BYTES,	"NR_PAGETABLE" },
-	{ "sec_pagetables",		STATE,	BYTES,	"NR_SECONDARY_PAGETABLE" },
-	{ "percpu",			STATE,	BYTES,	"MEMCG_PERCPU_B" },
-	{ "sock",			STATE,	BYTES,	"MEMCG_SOCK" },
-	{ "vmalloc",			STATE,	BYTES,	"NR_VMALLOC" },
-	{ "shmem",			STATE,	BYTES,	"NR_SHMEM" },
-	{ "swap",			STATE,	BYTES,	"MEMCG_SWAP" },
-	{ "zswap",			STATE,	BYTES,	"MEMCG_ZSWAP_B" },
-	{ "zswapped",			STATE,	BYTES,	"MEMCG_ZSWAPPED" },
-	{ "zswap_incomp",		STATE,	BYTES,	"MEMCG_ZSWAP_INCOMP" },
-	{ "file_mapped",		STATE,	BYTES,	"NR_FILE_MAPPED" },
-	{ "file_dirty",			STATE,	BYTES,	"NR_FILE_DIRTY" },
-	{ "file_writeback",		STATE,	BYTES,	"NR_WRITEBACK" },
-	{ "swapcached",			STATE,	BYTES,	"NR_SWAPCACHE" },
-	{ "anon_thp",			STATE,	BYTES,	"NR_ANON_THPS" },
-	{ "file_thp",			STATE,	BYTES,	"NR_FILE_THPS" },
-	{ "shmem_thp",			STATE,	BYTES,	"NR_SHMEM_THPS" },
-	{ "inactive_anon",		STATE,	BYTES,	"NR_INACTIVE_ANON" },
-	{ "active_anon",		STATE,	BYTES,	"NR_ACTIVE_ANON" },
-	{ "inactive_file",		STATE,	BYTES,	"NR_INACTIVE_FILE" },
-	{ "active_file",		STATE,	BYTES,	"NR_ACTIVE_FILE" },
-	{ "unevictable",		STATE,	BYTES,	"NR_UNEVICTABLE" },
-	{ "slab_reclaimable",		STATE,	BYTES,	"NR_SLAB_RECLAIMABLE_B" },
-	{ "slab_unreclaimable",		STATE,	BYTES,	"NR_SLAB_UNRECLAIMABLE_B" },
-	{ "hugetlb",			STATE,	BYTES,	"NR_HUGETLB" },
-	{ "workingset_refault_anon",	STATE,	EVENTS,	"WORKINGSET_REFAULT_ANON" },
-	{ "workingset_refault_file",	STATE,	EVENTS,	"WORKINGSET_REFAULT_FILE" },
-	{ "workingset_activate_anon",	STATE,	EVENTS,	"WORKINGSET_ACTIVATE_ANON" },
-	{ "workingset_activate_file",	STATE,	EVENTS,	"WORKINGSET_ACTIVATE_FILE" },
-	{ "workingset_restore_anon",	STATE,	EVENTS,	"WORKINGSET_RESTORE_ANON" },
-	{ "workingset_restore_file",	STATE,	EVENTS,	"WORKINGSET_RESTORE_FILE" },
-	{ "workingset_nodereclaim",	STATE,	EVENTS,	"WORKINGSET_NODERECLAIM" },
-	{ "pgdemote_kswapd",		STATE,	EVENTS,	"PGDEMOTE_KSWAPD" },
-	{ "pgdemote_direct",		STATE,	EVENTS,	"PGDEMOTE_DIRECT" },
-	{ "pgdemote_khugepaged",	STATE,	EVENTS,	"PGDEMOTE_KHUGEPAGED" },
-	{ "pgdemote_proactive",		STATE,	EVENTS,	"PGDEMOTE_PROACTIVE" },
-	{ "pgsteal_kswapd",		STATE,	EVENTS,	"PGSTEAL_KSWAPD" },
-	{ "pgsteal_direct",		STATE,	EVENTS,	"PGSTEAL_DIRECT" },
-	{ "pgsteal_khugepaged",		STATE,	EVENTS,	"PGSTEAL_KHUGEPAGED" },
-	{ "pgsteal_proactive",		STATE,	EVENTS,	"PGSTEAL_PROACTIVE" },
-	{ "pgscan_kswapd",		STATE,	EVENTS,	"PGSCAN_KSWAPD" },
-	{ "pgscan_direct",		STATE,	EVENTS,	"PGSCAN_DIRECT" },
-	{ "pgscan_khugepaged",		STATE,	EVENTS,	"PGSCAN_KHUGEPAGED" },
-	{ "pgscan_proactive",		STATE,	EVENTS,	"PGSCAN_PROACTIVE" },
-	{ "pgrefill",			STATE,	EVENTS,	"PGREFILL" },
-	{ "pgpromote_success",		STATE,	EVENTS,	"PGPROMOTE_SUCCESS" },
-	{ "pswpin",			VM,	EVENTS,	"PSWPIN" },
-	{ "pswpout",			VM,	EVENTS,	"PSWPOUT" },
-	{ "pgfault",			VM,	EVENTS,	"PGFAULT" },
-	{ "pgmajfault",			VM,	EVENTS,	"PGMAJFAULT" },
-	{ "pgactivate",			VM,	EVENTS,	"PGACTIVATE" },
-	{ "pgdeactivate",		VM,	EVENTS,	"PGDEACTIVATE" },
-	{ "pglazyfree",			VM,	EVENTS,	"PGLAZYFREE" },
-	{ "pglazyfreed",		VM,	EVENTS,	"PGLAZYFREED" },
-	{ "swpin_zero",			VM,	EVENTS,	"SWPIN_ZERO" },
-	{ "swpout_zero",		VM,	EVENTS,	"SWPOUT_ZERO" },
-	{ "zswpin",			VM,	EVENTS,	"ZSWPIN" },
-	{ "zswpout",			VM,	EVENTS,	"ZSWPOUT" },
-	{ "zswpwb",			VM,	EVENTS,	"ZSWPWB" },
-	{ "thp_fault_alloc",		VM,	EVENTS,	"THP_FAULT_ALLOC" },
-	{ "thp_collapse_alloc",		VM,	EVENTS,	"THP_COLLAPSE_ALLOC" },
-	{ "thp_swpout",			VM,	EVENTS,	"THP_SWPOUT" },
-	{ "thp_swpout_fallback",	VM,	EVENTS,	"THP_SWPOUT_FALLBACK" },
-	{ "numa_pages_migrated",	VM,	EVENTS,	"NUMA_PAGE_MIGRATE" },
-	{ "numa_pte_updates",		VM,	EVENTS,	"NUMA_PTE_UPDATES" },
-	{ "numa_hint_faults",		VM,	EVENTS,	"NUMA_HINT_FAULTS" },
-	{ "low",			EVENT,	EVENTS,	"MEMCG_LOW" },
-	{ "high",			EVENT,	EVENTS,	"MEMCG_HIGH" },
-	{ "max",			EVENT,	EVENTS,	"MEMCG_MAX" },
-	{ "oom",			EVENT,	EVENTS,	"MEMCG_OOM" },
-	{ "oom_kill",			EVENT,	EVENTS,	"MEMCG_OOM_KILL" },
-	{ "oom_group_kill",		EVENT,	EVENTS,	"MEMCG_OOM_GROUP_KILL" },
-	{ "sock_throttled",		EVENT,	EVENTS,	"MEMCG_SOCK_THROTTLED" },
-};
-
-static const char default_counters[] =
-	"current,anon,file,kernel,pgfault,pgmajfault,high,max,oom_kill";
-
-enum format { TABLE, JSON, OPENMETRICS };
+static const char default_columns[] =
+	"current,limit,anon,file,kernel,pgfault,pgmajfault,high,max,oom_kill";
 
 static enum format format = TABLE;
 static const char *path;
-static const char *counter_list = default_counters;
+static const char *column_list = default_columns;
 static const char *sort_by;
 static unsigned long long interval_ms, times, top;
-static bool self_only, no_flush;
+static bool self_only, no_flush, openmetrics, list;
 
-/* The counters chosen, in order. */
-static const struct counter *chosen[MEMCG_STAT_MAX_ITEMS];
-static unsigned int nr_chosen;
 static int sort_column = -1;	/* in chosen[]; -1: as the tree is */
 static bool sort_by_id;
 
@@ -175,43 +61,46 @@ struct sweep {
 	unsigned int *by_id;
 };
 
-static const char usage_text[] =
+/* Options */
+
+static const struct option_spec options[] = {
+	{ "columns", "LIST", "names separated by commas, see --list; or all",
+	  TEXT, 'c', &column_list },
+	{ "self", NULL, "only the given cgroup, none below it", FLAG, 's', &self_only },
+	{ "openmetrics", NULL, "OpenMetrics text; events and pressure by the names that\n"
+	  "cAdvisor has for them", FLAG, 'm', &openmetrics },
+	{ "interval", "MS", "again and again, 100..3600000; in a table, what only\n"
+	  "grows is shown as its growth per second", NUMBER, 'i', &interval_ms, 100, 3600000 },
+	{ "times", "N", "stop after N times, 1..1000000000", NUMBER, 'n', &times, 1, 1000000000 },
+	{ "sort", "NAME", "by a column, largest first; id; or path (default)", TEXT, 0, &sort_by },
+	{ "top", "N", "only the first N cgroups, 1..1000000; sorted by the first\n"
+	  "column if there is no --sort", NUMBER, 't', &top, 1, 1000000 },
+	{ "no-flush", NULL, "what the kernel has at hand, up to 2 s old", FLAG, 0, &no_flush },
+	{ "list", NULL, "the names of all columns, and what they are", FLAG, 'l', &list },
+	{ }
+};
+
+static const char help_head[] =
 "Usage: memcg_stat [OPTION]... [CGROUP-DIRECTORY]\n"
 "       memcg_stat --list | --probe\n"
 "\n"
-"Show the memory counters of a cgroup v2 directory, by default the root, and of\n"
-"all cgroups below it.\n"
+"Show the memory of a cgroup v2 directory, by default the root, and of all cgroups\n"
+"below it.\n"
+"\n";
+
+static const char help_tail[] =
 "\n"
-"  -c, --counters LIST      names separated by commas, as in memory.stat and\n"
-"                           memory.events; current is memory.current; or all\n"
-"  -s, --self               only the given cgroup, none below it\n"
-"  -j, --json               a line of JSON for each cgroup\n"
-"  -m, --openmetrics        OpenMetrics text\n"
-"  -i, --interval MS        again and again, 100..3600000; in a table, what only\n"
-"                           grows is shown as its growth per second\n"
-"  -n, --times N            stop after N times, 1..1000000000\n"
-"      --sort NAME          by a counter, largest first; id; or path (default)\n"
-"  -t, --top N              only the first N cgroups, 1..1000000; sorted by the first\n"
-"                           counter if there is no --sort\n"
-"      --no-flush           what the kernel has at hand, up to 2 s old\n"
-"      --list               the names of all counters, and what they count\n"
-"      --probe              say whether this kernel has what is needed\n"
-"  -v, --verbose            show what libbpf says\n"
-"  -h, --help               show this\n"
-"\n"
-"Counters include those of the cgroups below. A counter that this kernel does not\n"
-"keep, or that is of a cgroup without the memory controller, shows as -.\n"
+"Counters include those of the cgroups below. What the kernel does not keep, or\n"
+"not for this cgroup, shows as -. Pressure is up to 2 s old.\n"
 "\n"
 "Exit status: 0 ended as asked, 1 failed while running, 2 bad options or not a\n"
 "cgroup, 77 this kernel lacks what is needed.\n";
-
-/* Options */
 
 static const struct counter *find_counter(const char *name, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
+	for (i = 0; i < nr_counters; i++)
 		if (strlen(counters[i].name) == len && !strncmp(counters[i].name, name, len))
 			return &counters[i];
 	return NULL;
@@ -228,23 +117,21 @@ static int choose(const struct counter *c)
 	return nr_chosen++;
 }
 
-static int choose_counters(void)
+static int choose_columns(void)
 {
-	const char *name = counter_list;
+	const char *name = column_list;
 	const struct counter *c;
 	size_t i, len;
 
-	static_assert(ARRAY_SIZE(counters) <= MEMCG_STAT_MAX_ITEMS, "room for all");
-
-	if (!strcmp(counter_list, "all")) {
-		for (i = 0; i < ARRAY_SIZE(counters); i++)
+	if (!strcmp(column_list, "all")) {
+		for (i = 0; i < nr_counters; i++)
 			choose(&counters[i]);
 	} else {
 		for (;; name += len + 1) {
 			len = strcspn(name, ",");
 			c = find_counter(name, len);
 			if (!c)
-				return complain(EXIT_USAGE, "--counters: there is no counter '%.*s', see --list",
+				return complain(EXIT_USAGE, "--columns: there is no counter '%.*s', see --list",
 						(int)len, name);
 			choose(c);
 			if (!name[len])
@@ -257,7 +144,7 @@ static int choose_counters(void)
 	} else if (sort_by && strcmp(sort_by, "path")) {
 		c = find_counter(sort_by, strlen(sort_by));
 		if (!c)
-			return complain(EXIT_USAGE, "--sort '%s': give path, id, or a counter of --list",
+			return complain(EXIT_USAGE, "--sort '%s': give path, id, or a column of --list",
 					sort_by);
 		sort_column = choose(c);
 	} else if (!sort_by && top) {
@@ -268,96 +155,24 @@ static int choose_counters(void)
 
 static int list_counters(void)
 {
+	static const char * const units[] = { "bytes", "bytes", "events", "ns" };
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(counters); i++)
-		printf("%-26s %s\n", counters[i].name,
-		       counters[i].unit == BYTES ? "bytes" : "events");
+	for (i = 0; i < nr_counters; i++)
+		printf("%-26s %s\n", counters[i].name, units[counters[i].unit]);
 	return 0;
 }
 
-enum action { SHOW, LIST, PROBE };
-
-static int parse_options(int argc, char **argv, enum action *action)
+static int check_options(void)
 {
-	static const struct option options[] = {
-		{ "counters",	required_argument, NULL, 'c' },
-		{ "self",	no_argument,	   NULL, 's' },
-		{ "json",	no_argument,	   NULL, 'j' },
-		{ "openmetrics", no_argument,	   NULL, 'm' },
-		{ "interval",	required_argument, NULL, 'i' },
-		{ "times",	required_argument, NULL, 'n' },
-		{ "sort",	required_argument, NULL, 'S' },
-		{ "top",	required_argument, NULL, 't' },
-		{ "no-flush",	no_argument,	   NULL, 'F' },
-		{ "list",	no_argument,	   NULL, 'L' },
-		{ "probe",	no_argument,	   NULL, 'P' },
-		{ "verbose",	no_argument,	   NULL, 'v' },
-		{ "help",	no_argument,	   NULL, 'h' },
-		{ }
-	};
-	enum format asked = TABLE;
-	int c, err = 0;
-
-	while (!err && (c = getopt_long(argc, argv, "c:sjmi:n:t:vh", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			counter_list = optarg;
-			break;
-		case 's':
-			self_only = true;
-			break;
-		case 'j':
-		case 'm':
-			asked = c == 'j' ? JSON : OPENMETRICS;
-			if (format != TABLE && format != asked)
-				err = complain(EXIT_USAGE, "--json and --openmetrics: give one of them");
-			format = asked;
-			break;
-		case 'i':
-			err = parse_number("--interval", optarg, 100, 3600000, &interval_ms);
-			break;
-		case 'n':
-			err = parse_number("--times", optarg, 1, 1000000000, &times);
-			break;
-		case 'S':
-			sort_by = optarg;
-			break;
-		case 't':
-			err = parse_number("--top", optarg, 1, 1000000, &top);
-			break;
-		case 'F':
-			no_flush = true;
-			break;
-		case 'L':
-			*action = LIST;
-			break;
-		case 'P':
-			*action = PROBE;
-			break;
-		case 'v':
-			verbose = true;
-			break;
-		case 'h':
-			fputs(usage_text, stdout);
-			exit(EXIT_SUCCESS);
-		default:
-			/* getopt_long() has said what is wrong */
-			return EXIT_USAGE;
-		}
-	}
-	if (err)
-		return err;
-	if (optind < argc)
-		path = argv[optind++];
-	if (optind < argc)
-		return complain(EXIT_USAGE, "'%s': one cgroup directory is enough, see --help",
-				argv[optind]);
+	if (json_path && openmetrics)
+		return complain(EXIT_USAGE, "--json and --openmetrics: give one of them");
+	format = json_path ? JSON : openmetrics ? OPENMETRICS : TABLE;
 	if (times && !interval_ms)
 		return complain(EXIT_USAGE, "--times needs --interval");
 	if (interval_ms && format == OPENMETRICS)
 		return complain(EXIT_USAGE, "--openmetrics is one snapshot: without --interval, run it again");
-	return choose_counters();
+	return choose_columns();
 }
 
 /* Cgroups */
@@ -369,21 +184,6 @@ static bool is_cgroup2(const char *dir)
 	return !statfs(dir, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/* Where is cgroup v2 mounted? */
-static int find_root(char *dir, size_t size)
-{
-	char line[3 * PATH_MAX], type[64];
-	FILE *f = fopen("/proc/self/mounts", "re");
-	bool found = false;
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "%*s %4095s %63s", dir, type) == 2 &&
-			!strcmp(type, "cgroup2") && is_cgroup2(dir);
-	if (f)
-		fclose(f);
-	return found ? 0 : complain(EXIT_LACKING, "cgroup v2 is not mounted anywhere");
-}
-
 static int open_cgroup(void)
 {
 	char root[PATH_MAX], real[PATH_MAX], above[PATH_MAX];
@@ -391,7 +191,7 @@ static int open_cgroup(void)
 	int err;
 
 	if (!path) {
-		err = find_root(root, sizeof(root));
+		err = find_cgroup_root(root, sizeof(root));
 		if (err)
 			return err;
 		path = root;
@@ -434,34 +234,13 @@ static unsigned int count_cgroups(void)
 
 /* The kernel */
 
-/* With @report print each thing looked for. Returns 0 or EXIT_LACKING. */
-static int probe_kernel(const struct btf *btf, bool report)
-{
-	static const struct {
-		const char *name, *what;
-	} needed[] = {
-		{ "bpf_get_mem_cgroup", "memory cgroups of cgroups" },
-		{ "bpf_mem_cgroup_flush_stats", "current statistics" },
-		{ "bpf_mem_cgroup_read", "many counters in one call" },
-	};
-	int err = 0;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(needed); i++) {
-		bool found = btf && btf__find_by_name_kind(btf, needed[i].name, BTF_KIND_FUNC) > 0;
-
-		if (report)
-			printf("%-4s %s (%s)\n", found ? "yes" : "no", needed[i].what,
-			       needed[i].name);
-		if (found || err)
-			continue;
-		err = EXIT_LACKING;
-		if (!report)
-			complain(err, "this kernel has no %s (CONFIG_BPF_MEMCG, CONFIG_DEBUG_INFO_BTF)",
-				 needed[i].name);
-	}
-	return err;
-}
+static const struct kernel_need needs[] = {
+	{ "bpf_get_mem_cgroup", "memory cgroups of cgroups", NULL, BTF_KIND_FUNC },
+	{ "bpf_mem_cgroup_flush_stats", "current statistics", NULL, BTF_KIND_FUNC },
+	{ "bpf_mem_cgroup_read", "many counters in one call", NULL, BTF_KIND_FUNC },
+	{ "/proc/pressure/memory", "pressure stall information", "psi_some and psi_full show as -" },
+	{ }
+};
 
 static int enumerator(const struct btf *btf, const char *type, const char *name)
 {
@@ -480,22 +259,25 @@ static int enumerator(const struct btf *btf, const char *type, const char *name)
 
 static struct bpf_memcg_item item_of(const struct btf *btf, const struct counter *c)
 {
-	struct bpf_memcg_item item = { .kind = c->kind };
+	/* A field is read otherwise; in the list it is one more usage */
+	struct bpf_memcg_item item = {
+		.kind = c->kind == MEMCG_STAT_FIELD ? BPF_MEMCG_ITEM_USAGE : c->kind,
+	};
 	int index = -1;
 
 	switch (c->kind) {
-	case STATE:
+	case BPF_MEMCG_ITEM_STATE:
 		index = enumerator(btf, "node_stat_item", c->enumerator);
 		if (index < 0)
 			index = enumerator(btf, "memcg_stat_item", c->enumerator);
 		break;
-	case VM:
+	case BPF_MEMCG_ITEM_VM_EVENT:
 		index = enumerator(btf, "vm_event_item", c->enumerator);
 		break;
-	case EVENT:
+	case BPF_MEMCG_ITEM_MEMORY_EVENT:
 		index = enumerator(btf, "memcg_memory_event", c->enumerator);
 		break;
-	case USAGE:
+	case BPF_MEMCG_ITEM_USAGE:
 		index = 0;
 		break;
 	}
@@ -545,12 +327,8 @@ static int load(const struct btf *btf, unsigned int nr)
 	bpf_map__set_max_entries(skel->maps.records, room);
 
 	err = memcg_stat__load(skel);
-	if (err == -EPERM || err == -EACCES)
-		return complain(EXIT_FAILURE, "the BPF object cannot be loaded: %s; be root, and see --verbose",
-				strerror(-err));
 	if (err)
-		return complain(EXIT_FAILURE, "the BPF object cannot be loaded: %s; see --verbose",
-				strerror(-err));
+		return complain_load(err);
 
 	records = mmap(NULL, stride * room, PROT_READ, MAP_SHARED,
 		       bpf_map__fd(skel->maps.records), 0);
@@ -650,27 +428,6 @@ static int look(const struct btf *btf, struct sweep *s)
 
 /* What is shown */
 
-struct line {
-	const struct memcg_stat_record *rec, *before;
-	const char *path;
-	double seconds;		/* since @before */
-	unsigned int position;
-};
-
-/* The value as shown, ABSENT or not; what grows, as growth if that is asked for. */
-static __u64 shown(const struct line *l, unsigned int column)
-{
-	__u64 value = l->rec->has_memory ? l->rec->values[column] : ABSENT, last;
-
-	if (value == ABSENT || format != TABLE || !interval_ms || chosen[column]->unit == BYTES)
-		return value;
-	if (!l->before || !l->before->has_memory || l->seconds <= 0)
-		return ABSENT;
-	last = l->before->values[column];
-	/* A counter of one moment may be a little behind that of the last */
-	return value > last ? (value - last) / l->seconds + 0.5 : 0;
-}
-
 static int compare_lines(const void *a, const void *b)
 {
 	const struct line *x = a, *y = b;
@@ -679,138 +436,15 @@ static int compare_lines(const void *a, const void *b)
 	if (sort_by_id && x->rec->id != y->rec->id)
 		return x->rec->id < y->rec->id ? -1 : 1;
 	if (sort_column >= 0) {
-		v = shown(x, sort_column);
-		w = shown(y, sort_column);
+		v = shown(x, sort_column, interval_ms && format == TABLE);
+		w = shown(y, sort_column, interval_ms && format == TABLE);
 		if (v != w) {
-			if (v == ABSENT || w == ABSENT)
-				return v == ABSENT ? 1 : -1;
+			if (v == MEMCG_STAT_ABSENT || w == MEMCG_STAT_ABSENT)
+				return v == MEMCG_STAT_ABSENT ? 1 : -1;
 			return v > w ? -1 : 1;
 		}
 	}
 	return x->position < y->position ? -1 : x->position > y->position;
-}
-
-static void print_amount(FILE *f, __u64 value, enum unit unit, int width)
-{
-	static const char suffix[] = " KMGTPE";
-	double amount = value;
-	int i = 0;
-
-	if (value == ABSENT) {
-		fprintf(f, "%*s", width, "-");
-		return;
-	}
-	if (unit == EVENTS) {
-		fprintf(f, "%*llu", width, (unsigned long long)value);
-		return;
-	}
-	for (; amount >= 1024 && i < 6; i++)
-		amount /= 1024;
-	if (i)
-		fprintf(f, "%*.1f%c", width - 1, amount, suffix[i]);
-	else
-		fprintf(f, "%*llu", width, (unsigned long long)value);
-}
-
-static int column_width(unsigned int column)
-{
-	int len = strlen(chosen[column]->name);
-
-	if (interval_ms && chosen[column]->unit == EVENTS)
-		len += 2;
-	return len > 8 ? len : 8;
-}
-
-/* No control characters: a terminal would obey them. */
-static void print_plain(FILE *f, const char *text)
-{
-	for (; *text; text++)
-		putc(iscntrl((unsigned char)*text) ? '?' : *text, f);
-}
-
-/* Both formats escape alike, but for what is not printable. */
-static void print_escaped(FILE *f, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(f, "\\%c", *text);
-		else if (iscntrl((unsigned char)*text))
-			fprintf(f, format == JSON ? "\\u%04x" : "?", (unsigned char)*text);
-		else
-			putc(*text, f);
-	}
-}
-
-static void print_table(FILE *f, const struct line *lines, unsigned int nr)
-{
-	char title[64];
-	unsigned int i, c;
-
-	for (c = 0; c < nr_chosen; c++) {
-		snprintf(title, sizeof(title), "%s%s", chosen[c]->name,
-			 interval_ms && chosen[c]->unit == EVENTS ? "/s" : "");
-		fprintf(f, "%*s ", column_width(c), title);
-	}
-	fprintf(f, "%10s  %s\n", "id", "cgroup");
-	for (i = 0; i < nr; i++) {
-		for (c = 0; c < nr_chosen; c++) {
-			print_amount(f, shown(&lines[i], c), chosen[c]->unit, column_width(c));
-			putc(' ', f);
-		}
-		fprintf(f, "%10llu  ", (unsigned long long)lines[i].rec->id);
-		print_plain(f, lines[i].path);
-		putc('\n', f);
-	}
-}
-
-static void print_json(FILE *f, const struct line *lines, unsigned int nr)
-{
-	struct timespec ts;
-	unsigned int i, c;
-	__u64 value;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	for (i = 0; i < nr; i++) {
-		fprintf(f, "{\"time\":%lld.%03ld,\"cgroup\":\"", (long long)ts.tv_sec,
-			ts.tv_nsec / 1000000);
-		print_escaped(f, lines[i].path);
-		fprintf(f, "\",\"id\":%llu", (unsigned long long)lines[i].rec->id);
-		for (c = 0; c < nr_chosen; c++) {
-			value = shown(&lines[i], c);
-			if (value == ABSENT)
-				fprintf(f, ",\"%s\":null", chosen[c]->name);
-			else
-				fprintf(f, ",\"%s\":%llu", chosen[c]->name,
-					(unsigned long long)value);
-		}
-		fputs("}\n", f);
-	}
-}
-
-static void print_openmetrics(FILE *f, const struct line *lines, unsigned int nr)
-{
-	unsigned int i, c;
-	__u64 value;
-
-	for (c = 0; c < nr_chosen; c++) {
-		const char *name = chosen[c]->name;
-		bool bytes = chosen[c]->unit == BYTES;
-
-		fprintf(f, "# TYPE memcg_%s%s %s\n", name, bytes ? "_bytes" : "",
-			bytes ? "gauge" : "counter");
-		if (bytes)
-			fprintf(f, "# UNIT memcg_%s_bytes bytes\n", name);
-		for (i = 0; i < nr; i++) {
-			value = shown(&lines[i], c);
-			if (value == ABSENT)
-				continue;
-			fprintf(f, "memcg_%s_%s{cgroup=\"", name, bytes ? "bytes" : "total");
-			print_escaped(f, lines[i].path);
-			fprintf(f, "\",id=\"%llu\"} %llu\n", (unsigned long long)lines[i].rec->id,
-				(unsigned long long)value);
-		}
-	}
-	fputs("# EOF\n", f);
 }
 
 /*
@@ -861,19 +495,42 @@ fail:
 	return NULL;
 }
 
+/* The terminal's width and height, for a live view; false if there is none. */
+static bool live_view(struct winsize *window)
+{
+	return interval_ms && format == TABLE && isatty(STDOUT_FILENO) &&
+	       !ioctl(STDOUT_FILENO, TIOCGWINSZ, window) && window->ws_row > 3;
+}
+
+/* @text from the top of the terminal, each line cleared to its end, then the rest */
+static void show_live(const char *text, unsigned int shown_rows, unsigned int nr)
+{
+	const char *row, *end;
+
+	printf("\033[H%u of %u cgroups, every %llu ms; end with Ctrl-C\033[K\n", shown_rows, nr,
+	       interval_ms);
+	for (row = text; *row; row = end + 1) {
+		end = strchrnul(row, '\n');
+		printf("%.*s\033[K\n", (int)(end - row), row);
+		if (!*end)
+			break;
+	}
+	printf("\033[J");
+}
+
 /* A screenful at a time for a live view on a terminal, everything otherwise. */
 static int show(const struct sweep *s, const struct sweep *before)
 {
 	struct winsize window = {};
-	bool live = interval_ms && format == TABLE && isatty(STDOUT_FILENO) &&
-		    !ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) && window.ws_row > 3;
+	bool live = live_view(&window);
 	struct line *lines = calloc(s->nr ?: 1, sizeof(*lines));
-	char **paths = make_paths(s), *text = NULL, *row, *end;
+	FILE *out = json_file ?: stdout, *f;
+	char **paths = make_paths(s), *text = NULL;
 	unsigned int i, nr = s->nr;
 	size_t size;
-	FILE *f = open_memstream(&text, &size);
 	int err = 0;
 
+	f = open_memstream(&text, &size);
 	if (!lines || !paths || !f)
 		return complain(EXIT_FAILURE, "no memory for %u cgroups", s->nr);
 	for (i = 0; i < nr; i++) {
@@ -889,12 +546,12 @@ static int show(const struct sweep *s, const struct sweep *before)
 		qsort(lines, nr, sizeof(*lines), compare_lines);
 	if (top && nr > top)
 		nr = top;
-	/* The last row is for the cursor, the first for the titles */
-	if (live && nr > window.ws_row - 3u)
-		nr = window.ws_row - 3u;
+	/* The last row is for the cursor, the first for the titles, one for a note */
+	if (live && nr > window.ws_row - 4u)
+		nr = window.ws_row - 4u;
 
 	if (format == TABLE)
-		print_table(f, lines, nr);
+		print_table(f, lines, nr, interval_ms, live ? window.ws_col : 0);
 	else if (format == JSON)
 		print_json(f, lines, nr);
 	else
@@ -903,25 +560,13 @@ static int show(const struct sweep *s, const struct sweep *before)
 		err = complain(EXIT_FAILURE, "no memory for the output");
 
 	if (!err && live) {
-		/* Home, each line cut at the edge and cleared to its end, then the rest */
-		printf("\033[H%u of %u cgroups, every %llu ms; end with Ctrl-C\033[K\n", nr, s->nr,
-		       interval_ms);
-		for (row = text; *row; row = end + 1) {
-			end = strchrnul(row, '\n');
-			printf("%.*s\033[K\n", end - row < window.ws_col ? (int)(end - row) :
-			       window.ws_col, row);
-			if (!*end)
-				break;
-		}
-		printf("\033[J");
+		show_live(text, nr, s->nr);
 	} else if (!err) {
-		fwrite(text, 1, size, stdout);
+		fwrite(text, 1, size, out);
 		if (interval_ms && format == TABLE)
-			putchar('\n');
+			putc('\n', out);
 	}
-	if (fflush(stdout) || ferror(stdout))
-		err = err ?: complain(EXIT_FAILURE, "the output cannot be written: %s",
-				      strerror(errno));
+	err = err ?: check_output();
 
 	for (i = 0; i < s->nr; i++)
 		free(paths[i]);
@@ -991,27 +636,26 @@ static int run(const struct btf *btf, int signal_fd)
 
 int main(int argc, char **argv)
 {
-	enum action action = SHOW;
 	int signal_fd = -1, err;
 	struct btf *btf;
 
-	libbpf_set_print(print_libbpf);
-	err = parse_options(argc, argv, &action);
+	err = parse_options(argc, argv, options, &path, help_head, help_tail) ?: check_options();
 	if (err)
 		return err;
-	if (action == LIST)
-		return list_counters();
+	if (list)
+		return list_counters() ?: check_output();
+	if (probe_only)
+		return probe_kernel(needs, true);
 
 	/* Who looks but once can be interrupted at any time */
+	signal(SIGPIPE, SIG_IGN);
 	if (interval_ms)
 		signal_fd = open_signals();
 	if (interval_ms && signal_fd < 0)
 		return EXIT_FAILURE;
 
 	btf = btf__load_vmlinux_btf();
-	if (action == PROBE)
-		return probe_kernel(btf, true);
-	err = open_cgroup() ?: probe_kernel(btf, false) ?: run(btf, signal_fd);
+	err = open_cgroup() ?: probe_kernel(needs, false) ?: open_output() ?: run(btf, signal_fd);
 	btf__free(btf);
 	if (cgroup_fd >= 0)
 		close(cgroup_fd);

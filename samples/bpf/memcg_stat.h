@@ -4,6 +4,16 @@
 #define MEMCG_STAT_H
 
 #define MEMCG_STAT_MAX_ITEMS	128
+#define MEMCG_STAT_ABSENT	(~0ULL)
+#define MEMCG_STAT_NO_LIMIT	(~0ULL - 1)
+
+/* What is no counter: fields of the kernel's structures, sizes in pages. */
+enum memcg_stat_field {
+	FIELD_PEAK, FIELD_MAX, FIELD_HIGH, FIELD_LOW, FIELD_MIN,
+	FIELD_SWAP, FIELD_SWAP_PEAK, FIELD_SWAP_MAX, FIELD_SWAP_HIGH,
+	FIELD_PSI_SOME, FIELD_PSI_FULL,		/* ns */
+	NR_FIELDS,
+};
 
 /* One cgroup. Comes before those below it, and after its parent. */
 struct memcg_stat_record {
@@ -11,6 +21,7 @@ struct memcg_stat_record {
 	__u32 level;
 	__u32 has_memory;
 	char name[256];
+	__u64 fields[NR_FIELDS];
 	__u64 values[];
 };
 

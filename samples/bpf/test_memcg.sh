@@ -17,6 +17,8 @@ top=$root/test_memcg.$$
 
 cleanup()
 {
+	[[ -z ${busy[*]-} ]] || kill "${busy[@]}" 2>/dev/null
+	"$memcg" --unpin "test-$$" >/dev/null 2>&1
 	rmdir "$top"/*/ "$top" 2>/dev/null
 }
 
@@ -33,26 +35,25 @@ helps()
 fresh()
 {
 	echo 1 >/proc/sys/vm/drop_caches
+	emptied "$top"/*/
 	rmdir "$top"/*/ 2>/dev/null
 	echo +memory >"$top/cgroup.subtree_control"
 	mkdir -p "$top/high" "$top/low"
 }
 
-# begin OPTION...: start the sample, return when it decides
+# begin OPTION...: start the sample on high and low, return when it is attached
 begin()
 {
-	local i
+	begin_on --high "$top/high" --low "$top/low" "$@"
+}
 
+# begin_on OPTION...: start the sample
+begin_on()
+{
 	: >"$dir/log"
-	"$memcg" --high "$top/high" --low "$top/low" --interval 50 --json "$dir/json" "$@" \
-		>"$dir/log" 2>"$dir/err" &
+	"$memcg" --interval 50 --json "$dir/json" "$@" >"$dir/log" 2>"$dir/err" &
 	pid=$!
-	for ((i = 0; i < 200; i++)); do
-		[[ ! -s $dir/log ]] || return 0
-		kill -0 "$pid" 2>/dev/null || break
-		sleep 0.1
-	done
-	return 1
+	logged 'watching'
 }
 
 # counter NAME: from the JSON
@@ -82,9 +83,42 @@ cache()
 	inside "$1" dd if="$big" of=/dev/null bs=1M count="$2" skip="$3" status=none
 }
 
+# asked PATTERN: appears in the log while memory is reclaimed, within 20 s
+asked()
+{
+	local i
+
+	for ((i = 0; i < 400; i++)); do
+		! grep -q -- "$1" "$dir/log" || return 0
+		echo 64K >"$top/memory.reclaim" 2>/dev/null
+		sleep 0.05
+	done
+	return 1
+}
+
+# busy CGROUP: something that needs the CPU and no memory, until all of them are ended
+busy()
+{
+	inside "$1" bash -c 'while :; do :; done' &
+	busy+=("$!")
+}
+
+end_busy()
+{
+	[[ ${#busy[@]} -eq 0 ]] || kill "${busy[@]}" 2>/dev/null
+	wait "${busy[@]}" 2>/dev/null
+	emptied "$top/high" "$top/low"
+	busy=()
+}
+
+stop()
+{
+	kill -INT "$pid" && ended 0
+}
+
 stops_on()
 {
-	begin && kill -s "$1" "$pid" && ended 0 && grep -q '^detached' "$dir/log" &&
+	begin && kill -s "$1" "$pid" && ended 0 && grep -q 'detached' "$dir/log" &&
 		[[ $(counter ended) == signal && $(counter online_calls) -ge 2 &&
 		   $(counter online_calls) -eq $(counter offline_calls) ]]
 }
@@ -105,28 +139,59 @@ stops_with_controller()
 		grep -q "is gone, or its memory controller is" "$dir/log"
 }
 
-sees_activity()
+# a cgroup that computes and touches no new memory has no page faults
+sees_cpu()
 {
-	begin --hold 300 --threshold 1000 && logged 'idle, expose' &&
-		fault high 32 && logged '>= 1000, idle for .*: active, protect' &&
-		kill -INT "$pid" && ended 0 && [[ $(counter switches) -ge 2 ]]
+	fresh && cache high 16 0
+	begin --hold 300 --signs cpu && asked '/high: idle (quiet .*): expose' || return
+	busy high
+	asked '/high: active (cpu .*): protect'
+	local status=$?
+	end_busy
+	stop && [[ $status -eq 0 && $(counter changes) -ge 2 ]]
 }
 
-sees_stalls()
+sees_faults()
 {
-	begin --hold 0 --trigger psi && logged 'stalled us .*idle, expose' &&
-		kill -INT "$pid" && ended 0 && [[ $(counter trigger) == psi ]]
+	fresh && cache high 16 0
+	begin --hold 300 --signs faults --faults 1000 && asked '/high: idle (quiet .*): expose' &&
+		fault high 32 && asked '/high: active (faults .*): protect' && stop
 }
 
+# what a cgroup below it does counts for high
+sees_below()
+{
+	fresh && echo +memory >"$top/high/cgroup.subtree_control" && mkdir "$top/high/sub" &&
+		cache high/sub 16 0
+	begin --hold 300 --signs cpu && asked '/high: idle' && asked '/high/sub: idle' || return
+	busy high/sub
+	asked '/high: active (one below): protect'
+	local status=$?
+	end_busy
+	stop && emptied "$top/high/sub" && rmdir "$top/high/sub" && [[ $status -eq 0 ]]
+}
+
+# delays: a low that charges waits, but only while a high one works
 delays()
 {
 	local start took
 
-	begin --hold 60000 --delay 200 || return
+	fresh && cache high 16 0
+	begin --hold 300 --delay 200 && asked '/high: idle' || return
+	busy high
+	asked '/high: active' || { end_busy; return 1; }
 	start=${EPOCHREALTIME/./}
 	fault low 16
 	took=$((${EPOCHREALTIME/./} - start))
-	kill -INT "$pid" && ended 0 && [[ $(counter delays) -gt 0 && $took -ge 200000 ]]
+	end_busy
+	stop && [[ $(counter delays) -gt 0 && $took -ge 200000 ]]
+}
+
+no_delays()
+{
+	fresh && cache high 16 0
+	begin --hold 300 --delay 200 && asked '/high: idle' && sleep 1.1 && fault low 16 &&
+		stop && [[ $(counter delays) -eq 0 ]]
 }
 
 # keeps none|OPTION...: kept is what an idle high with memory.low keeps next to
@@ -139,11 +204,13 @@ keeps()
 	echo 128M >"$top/memory.max"
 	cache high 64 0
 	if [[ $1 != none ]]; then
-		begin --hold 0 "$@" && logged 'idle' || return
+		begin --hold 100 "$@" || return
+		# so that it is idle when reclaim asks for the first time
+		sleep 0.2
 	fi
 	cache low 150 70
 	kept=$(($(<"$top/high/memory.current") >> 20))
-	[[ $1 == none ]] || { kill -INT "$pid" && ended 0; }
+	[[ $1 == none ]] || stop
 }
 
 exposes()
@@ -165,11 +232,11 @@ protects()
 	fresh
 	echo 128M >"$top/memory.max"
 	cache high 64 0
-	begin --hold 60000 && logged active || return
+	begin --hold 60000 || return
 	cache low 150 70
 	kept=$(($(<"$top/high/memory.current") >> 20))
 	echo max >"$top/memory.max"
-	kill -INT "$pid" && ended 0 && [[ $kept -ge 50 && $(counter answered_protect) -gt 0 ]]
+	stop && [[ $kept -ge 50 && $(counter answered_protect) -gt 0 ]]
 }
 
 leaves_nothing()
@@ -177,39 +244,117 @@ leaves_nothing()
 	begin && kill -KILL "$pid" && ! ended 0 && stops_on INT
 }
 
-# background OPTION...: start memcg --reclaim on low, return when it is attached
-background()
+several()
 {
-	: >"$dir/log"
-	"$memcg" --reclaim "$top/low" --json "$dir/json" "$@" >"$dir/log" 2>"$dir/err" &
-	pid=$!
-	logged '^keeping'
+	fresh && mkdir "$top/high2" "$top/low2"
+	begin --high "$top/high2" --low "$top/low2" && stop && [[ $(counter online_calls) -eq 4 ]]
+	local status=$?
+	rmdir "$top/high2" "$top/low2"
+	return $status
 }
 
-# max_events NAME
-max_events()
+# classify CGROUP CLASS
+classify()
 {
-	sed -n 's/^max //p' "$top/$1/memory.events"
+	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.memcg_bpf", sys.argv[2].encode())' \
+		"$top/$1" "$2"
 }
 
-# avoids_max OPTION...: low reads more than its limit, and hits it only without us
-avoids_max()
+# with --each the one that works keeps its memory, one that idles does not, and
+# one that is made later is steered like them
+each()
 {
-	fresh
-	echo 64M >"$top/low/memory.max"
-	cache low 128 0
-	[[ $(max_events low) -gt 0 ]] || return
-	fresh
-	rmdir "$top/low" && mkdir "$top/low" && echo 64M >"$top/low/memory.max"
-	background "$@" && cache low 128 0 && [[ $(max_events low) -eq 0 ]] &&
-		kill -INT "$pid" && ended 0 && grep -q '^detached' "$dir/log" &&
-		[[ $(counter ended) == signal && $(counter reclaimed) -gt 0 ]]
+	local status
+
+	fresh && cache high 16 0 && cache low 16 16
+	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose' && asked '/low: idle' || return
+	busy high
+	asked '/high: active (cpu .*): leave' && mkdir "$top/later" && cache later 16 40 &&
+		asked '/later: idle .*: expose'
+	status=$?
+	end_busy
+	stop && emptied "$top/later" && rmdir "$top/later" && [[ $status -eq 0 ]] && ! grep -q "/${top##*/}: " "$dir/log" &&
+		grep -q '"decision": "exposed"' "$dir/json"
 }
 
-ends_with_target()
+each_usage()
 {
-	fresh && background --start 24M && rmdir "$top/low" && ended 0 &&
-		[[ $(counter ended) == gone ]]
+	local status
+
+	fresh && cache high 16 0
+	begin_on --each "$top" --hold 300 --protect usage && asked '/high: idle' || return
+	busy high
+	asked '/high: active (cpu .*): protect'
+	status=$?
+	end_busy
+	stop && [[ $status -eq 0 ]]
+}
+
+classes()
+{
+	local status
+
+	fresh && cache high 16 0 && cache low 16 16 && mkdir "$top/ignored" && cache ignored 16 40 &&
+		classify high high && classify low low && classify ignored ignore || return
+	busy high
+	busy low
+	begin_on --each "$top" --hold 300 --delay 1 && asked '/high: active (.*): protect (high' &&
+		asked '/low: active .*: expose (low' && sleep 0.5
+	status=$?
+	end_busy
+	stop && ! grep -q /ignored "$dir/log" && [[ $status -eq 0 ]]
+}
+
+# pinned: it goes on without the program, can be looked at, and ended
+pinned()
+{
+	local status
+
+	fresh && cache high 16 0
+	"$memcg" --each "$top" --hold 100 --interval 50 --pin "test-$$" >"$dir/log" 2>"$dir/err" &&
+		refused 2 'exists' --each "$top" --pin "test-$$" &&
+		! grep -q exposed <("$memcg" --watch "test-$$" --duration 1 --json -) || return
+	sleep 0.3
+	echo 64K >"$top/memory.reclaim" 2>/dev/null
+	"$memcg" --watch "test-$$" --duration 1 --json - >"$dir/log" 2>"$dir/err" &&
+		grep -q "\"cgroup\": \"/${top##*/}/high\".*\"decision\": \"exposed\"" "$dir/log" &&
+		"$memcg" --watch "test-$$" --duration 1 >"$dir/log" 2>"$dir/err" &&
+		grep -q "^/${top##*/}/high  *exposed" "$dir/log" &&
+		"$memcg" --list >"$dir/log" 2>"$dir/err" &&
+		grep -q "^test-$$ .*/${top##*/}: 2 cgroups, asked [1-9]" "$dir/log"
+	status=$?
+	"$memcg" --unpin "test-$$" >"$dir/log" 2>"$dir/err" && [[ $status -eq 0 ]] &&
+		! grep -q test <("$memcg" --list) && refused 2 'there is none' --unpin "test-$$"
+}
+
+full()
+{
+	refused 1 'No space' --high "$top/high" --quiet --json /dev/full --duration 1 &&
+		! "$memcg" --high "$top/high" --duration 1 >/dev/full 2>"$dir/err" &&
+		[[ $(wc -l <"$dir/err") -eq 1 ]] && grep -q 'cannot be written' "$dir/err"
+}
+
+# closed: what it writes to goes away. Its first line is read, the second is not
+closed()
+{
+	local i
+
+	fresh && cache high 16 0
+	: >"$dir/out"
+	(timeout 20 "$memcg" --high "$top/high" --interval 50 --hold 100 2>"$dir/err"
+		echo $? >"$dir/out") | head -n 1 >/dev/null &
+	for ((i = 0; i < 200; i++)); do
+		[[ ! -s $dir/out ]] || break
+		echo 64K >"$top/memory.reclaim" 2>/dev/null
+		sleep 0.1
+	done
+	wait $!
+	[[ $(<"$dir/out") -eq 1 ]] && grep -q 'Broken pipe' "$dir/err"
+}
+
+silent()
+{
+	"$memcg" --high "$top/high" --quiet --duration 1 >"$dir/log" 2>"$dir/err" && [[ ! -s $dir/log ]]
 }
 
 if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
@@ -218,13 +363,16 @@ if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
 	echo "# this kernel lacks what the sample needs"
 	exit "$status"
 fi
+attributes=$(sed -n 's/^\([a-z]*\) *extended attributes.*/\1/p' "$dir/log")
 echo +memory >"$root/cgroup.subtree_control"
 mkdir "$top" && fresh || exit 1
+busy=()
 
 check "--probe finds the policies" grep -q 'yes *memory cgroup policies' "$dir/log"
 check "--help ends well" helps --high
+check "--version, too" "$memcg" --version
 two=(--high "$top/high" --low "$top/low")
-check "a path is missing" refused 2 '--low is missing' --high "$top/high"
+check "a path is missing" refused 2 '--each or --high is missing' --low "$top/low"
 check "no such directory" refused 2 'No such file' --high "$top/none" --low "$top/low"
 check "a file, not a directory" refused 2 'Not a directory' --high "$top/high/memory.low" --low "$top/low"
 check "not a cgroup" refused 2 'not a cgroup v2' --high /tmp --low "$top/low"
@@ -233,20 +381,39 @@ mkdir "$top/high/sub"
 check "memory not enabled there" refused 2 'not enabled' --high "$top/high/sub" --low "$top/low"
 rmdir "$top/high/sub"
 check "both the same" refused 2 'same cgroup' --high "$top/high" --low "$top/low/../high"
+check "the same twice" refused 2 'same cgroup' "${two[@]}" --high "$top/high"
 check "low below high" refused 2 'above the other' --high "$top" --low "$top/low"
 check "high below low" refused 2 'above the other' --high "$top/high" --low "$top"
-check "not a number" refused 2 'whole number' "${two[@]}" --threshold 12x
+check "--each with --high" refused 2 'classes come from' --each "$top" --high "$top/high"
+check "--each twice" refused 2 'give it once' --each "$top" --each "$top/high"
+check "not a number" refused 2 'whole number' "${two[@]}" --faults 12x
 check "negative" refused 2 'whole number' "${two[@]}" --interval -1
 check "out of range" refused 2 'from 0 to 2000' "${two[@]}" --delay 2001
-check "unknown trigger" refused 2 'give faults or psi' "${two[@]}" --trigger cpu
+check "nobody to delay" refused 2 'no --low' --high "$top/high" --delay 1
+check "unknown sign" refused 2 "'cup': give some" "${two[@]}" --signs faults,cup
+check "no sign" refused 2 "'': give some" "${two[@]}" --signs ''
+check "unknown protection" refused 2 'one of low|usage' "${two[@]}" --protect min
 check "unknown option" refused 2 'unrecognized' "${two[@]}" --hihg
+check "an operand" refused 2 'only options' "${two[@]}" "$top/high"
+check "names that cannot be pinned" refused 2 'give a name' "${two[@]}" --pin a/b
+check "nor can one with a dot" refused 2 'give a name' "${two[@]}" --pin a.b
+check "--pin with --duration" refused 2 'no meaning' "${two[@]}" --pin a --duration 1
+check "nothing of that name to watch" refused 2 'nothing of that name' --watch "none-$$"
+check "nothing of that name to end" refused 2 'there is none' --unpin "none-$$"
 check "JSON to nowhere" refused 2 'No such file' "${two[@]}" --json "$dir/no/file"
+check "a full disk" full
+check "a closed pipe" closed
+check "--quiet" silent
 check "SIGINT detaches" stops_on INT
 check "SIGTERM detaches" stops_on TERM
+check "SIGHUP detaches" stops_on HUP
 check "--duration ends it" lasts
-check "activity is seen, and idleness" sees_activity
-check "so are stalls" sees_stalls
-check "charges of low are delayed" delays
+check "several of each" several
+check "CPU time is activity" sees_cpu
+check "so are page faults" sees_faults
+check "and what a cgroup below does" sees_below
+check "charges of low are delayed while high works" delays
+check "but not while it is idle" no_delays
 check "an idle high is exposed, static memory.low or not" exposes
 check "an active high is protected without memory.low" protects
 check "killed, it leaves nothing" leaves_nothing
@@ -254,22 +421,14 @@ check "removal of low ends it" stops_with_rmdir low
 check "removal of high ends it" stops_with_rmdir high
 check "so does losing the memory controller" stops_with_controller
 fresh
-reclaim=(--reclaim "$top/low")
-check "reclaim: --help, too" helps --brake --reclaim
-check "reclaim: no such directory" refused 2 'No such file' --reclaim "$top/none"
-check "reclaim: nothing to keep below" refused 2 'no memory.max' "${reclaim[@]}"
-echo 64M >"$top/low/memory.max"
-check "reclaim: not a size" refused 2 'give a size' "${reclaim[@]}" --start 12x
-check "reclaim: start above the limit" refused 2 'not below memory.max' "${reclaim[@]}" --start 65M
-check "reclaim: stop above start" \
-	refused 2 'not below --start' "${reclaim[@]}" --start 20M --stop 30M
-check "reclaim: brake above the limit" refused 2 'not between' "${reclaim[@]}" --brake 1G
-check "reclaim: unknown context" refused 2 'workqueue or task-work' "${reclaim[@]}" --context irq
-check "reclaim: unknown trigger" refused 2 'usage, psi, faults' "${reclaim[@]}" --trigger usage,cpu
-check "reclaim: in a workqueue no charge hits the limit" avoids_max --context workqueue
-check "reclaim: nor in task_work" avoids_max --context task-work
-check "reclaim: all triggers together" avoids_max --trigger usage,psi,faults --faults 100
-check "reclaim: removal of the cgroup ends it" ends_with_target
+check "--each steers all below, those to come, too" each
+check "--protect usage" each_usage
+if command -v python3 >/dev/null && [[ $attributes == yes ]]; then
+	check "classes by extended attribute" classes
+else
+	skip "classes by extended attribute" "no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
+fi
+check "pinned it goes on" pinned
 
 echo "1..$n"
 [[ $failed -eq 0 ]]

@@ -44,12 +44,13 @@ helps()
 
 full()
 {
-	! "$stat" "$top" >/dev/full 2>"$dir/err" && grep -q 'cannot be written' "$dir/err"
+	! "$stat" "$top" >/dev/full 2>"$dir/err" && grep -q 'cannot be written' "$dir/err" &&
+		refused 1 'No space' --json /dev/full "$top"
 }
 
 whole()
 {
-	shows --json --no-flush && grep -qF '"cgroup":"/"' "$dir/log" &&
+	shows --json - --no-flush && grep -qF '"cgroup":"/"' "$dir/log" &&
 		grep -qF "\"$rel/a/deep\"" "$dir/log"
 }
 
@@ -60,7 +61,7 @@ agrees()
 
 	for _ in 1 2 3 4 5; do
 		cp "$top/a/memory.stat" "$dir/before"
-		shows --json --counters all --self "$top/a" || return
+		shows --json - --columns all --self "$top/a" || return
 		cmp -s "$dir/before" "$top/a/memory.stat" && break
 		sleep 0.5
 	done
@@ -80,60 +81,103 @@ agrees()
 
 subtree()
 {
-	shows --json "$top" && [[ $(wc -l <"$dir/log") -eq 4 &&
+	shows --json - "$top" && [[ $(wc -l <"$dir/log") -eq 4 &&
 		$(value "$rel/a/deep" id) == "$(id "$top/a/deep")" &&
 		$(value "$rel" id) == "$(id "$top")" ]] &&
-		shows --json --self "$top" && [[ $(wc -l <"$dir/log") -eq 1 ]]
+		shows --json - --self "$top" && [[ $(wc -l <"$dir/log") -eq 1 ]]
 }
 
 # a cgroup without the memory controller has no values, one with it has zeros
 absent()
 {
-	shows --json -c oom_kill,current "$top" &&
+	shows --json - -c oom_kill,current "$top" &&
 		[[ $(value "$rel/a/deep" current) == null &&
 		   $(value "$rel/a/deep" oom_kill) == null &&
 		   $(value "$rel/a" oom_kill) == 0 ]] &&
-		shows -c oom_kill "$top" && grep -qE "^ +- .*/a/deep$" "$dir/log" &&
+		shows -c oom_kill "$top" && grep -qE "^$rel/a/deep +-$" "$dir/log" &&
 		shows --openmetrics -c current "$top" && ! grep -q /a/deep "$dir/log"
 }
 
 openmetrics()
 {
-	shows -m -c current,pgfault "$top" && [[ $(tail -n 1 "$dir/log") == "# EOF" ]] &&
+	shows -m -c current,limit,pgfault,pgmajfault,psi_some,pgscan_direct "$top" &&
+		[[ $(tail -n 1 "$dir/log") == "# EOF" ]] &&
 		grep -q '^# TYPE memcg_current_bytes gauge$' "$dir/log" &&
-		grep -q '^# TYPE memcg_pgfault counter$' "$dir/log" &&
-		grep -qE "^memcg_pgfault_total\{cgroup=\"$rel/a\",id=\"[0-9]+\"\} [0-9]+$" \
+		[[ $(grep -c '^# TYPE container_memory_failures counter$' "$dir/log") -eq 1 &&
+		   $(grep -c '^# HELP ' "$dir/log") -eq 5 ]] &&
+		grep -qE "^container_memory_failures_total\{id=\"$rel/a\",failure_type=\"pgfault\",scope=\"hierarchy\"\} [0-9]+$" \
 			"$dir/log" &&
-		! grep -vE '^(# (TYPE|UNIT|EOF)|memcg_[a-z_]+\{cgroup="[^"]*",id="[0-9]+"\} )' \
-			"$dir/log"
+		grep -qE "^container_pressure_memory_waiting_seconds_total\{id=\"$rel/a\"\} [0-9.]+$" "$dir/log" &&
+		grep -q "^memcg_limit_bytes{id=\"$rel/a\"} +Inf$" "$dir/log" &&
+		! grep -vE '^(# (TYPE|UNIT|HELP|EOF)|[a-z_]+\{id="[^"]*"[^}]*\} )' "$dir/log"
 }
 
-valid_json()
+# what is in the other files, and what the root has none of
+fields()
 {
-	mkdir "$top/b/we\"ird \\ name"
-	shows --json "$top"
-	rmdir "$top/b/we\"ird \\ name"
-	! command -v python3 >/dev/null || python3 -c '
+	echo 1G >"$top/b/memory.max"
+	echo 8M >"$top/b/memory.low"
+	shows --json - -c peak,limit,limit_low,limit_high,swap_limit "$top/b" &&
+		[[ $(value "$rel/b" limit) == 1073741824 && $(value "$rel/b" limit_low) == 8388608 &&
+		   $(value "$rel/b" limit_high) == '"max"' && $(value "$rel/b" swap_limit) == '"max"' &&
+		   $(value "$rel/b" peak) == "$(<"$top/b/memory.peak")" ]] &&
+		shows -c limit_high "$top/b" && grep -qE "^$rel/b +max$" "$dir/log" || return
+	echo max >"$top/b/memory.max"
+	echo 0 >"$top/b/memory.low"
+	shows --self --json - -c current,limit,oom_kill,anon "$root" &&
+		[[ $(value / current) == null && $(value / limit) == null &&
+		   $(value / oom_kill) == null && $(value / anon) != null ]]
+}
+
+# a terminal of 80 columns shows whole paths, and says what does not fit
+narrow()
+{
+	local name=a-name-of-some-length-as-systemd-and-kubernetes-make-them
+
+	command -v script >/dev/null || return 0
+	mkdir "$top/b/$name"
+	script -q -c "stty cols 80 rows 24; exec '$stat' --interval 100 --times 1 '$top'" /dev/null \
+		>"$dir/log" 2>"$dir/err" </dev/null
+	rmdir "$top/b/$name"
+	grep -q "$rel/b/$name" "$dir/log" && grep -q 'columns fit' "$dir/log"
+}
+
+# names that need escapes, and bytes that are no UTF-8
+valid()
+{
+	local odd
+
+	odd=$(printf 'we"ird \\ na\nme \377\300\257')
+	mkdir "$top/b/$odd"
+	shows --json - "$top"
+	cp "$dir/log" "$dir/json"
+	shows --openmetrics "$top"
+	rmdir "$top/b/$odd"
+	! command -v python3 >/dev/null || python3 - "$dir" 2>>"$dir/err" <<'END'
 import json, sys
-names = [json.loads(line)["cgroup"] for line in sys.stdin]
-sys.exit(not any(name.endswith("/b/we\"ird \\ name") for name in names))' <"$dir/log" 2>>"$dir/err"
+lines = open(sys.argv[1] + "/json", encoding="utf-8").read().splitlines()
+names = [json.loads(line)["cgroup"] for line in lines]
+ok = any(name.endswith('/b/we"ird \\ na\nme \ufffd\ufffd\ufffd') for name in names)
+metrics = open(sys.argv[1] + "/log", encoding="utf-8").read()
+sys.exit(not (ok and 'we\\"ird \\\\ na\\nme \ufffd' in metrics))
+END
 }
 
 sorts()
 {
 	shows --sort file -c file "$top" || return
-	[[ $(awk 'NR > 1 { print $NF }' "$dir/log" | tr '\n' ' ') == \
+	[[ $(awk 'NR > 1 { print $1 }' "$dir/log" | tr '\n' ' ') == \
 	   "$rel $rel/a $rel/b $rel/a/deep " ]] &&
 		shows --sort file --top 2 -c current "$top" && [[ $(wc -l <"$dir/log") -eq 3 ]] &&
-		shows --sort id --json "$top" && [[ $(wc -l <"$dir/log") -eq 4 ]]
+		shows --sort id --json - "$top" && [[ $(wc -l <"$dir/log") -eq 4 ]]
 }
 
 repeats()
 {
-	shows --interval 100 --times 3 --json "$top" && [[ $(wc -l <"$dir/log") -eq 12 ]] &&
+	shows --interval 100 --times 3 --json - "$top" && [[ $(wc -l <"$dir/log") -eq 12 ]] &&
 		shows --interval 100 --times 2 -c pgfault "$top" &&
 		grep -q 'pgfault/s' "$dir/log" &&
-		grep -qE "^ +0 .* $rel/a$" "$dir/log"
+		grep -qE "^$rel/a +0$" "$dir/log"
 }
 
 # begin OPTION...: start it, return when there is output
@@ -169,7 +213,7 @@ churn()
 {
 	local i
 
-	begin --json "$top" || return
+	begin --json - "$top" || return
 	for ((i = 0; i < 200; i++)); do
 		mkdir "$top/b/c$i" && rmdir "$top/b/c$i"
 	done
@@ -179,14 +223,14 @@ churn()
 # more cgroups than there were when it began, which takes another map
 grows()
 {
-	begin --json "$top" || return
+	begin --json - "$top" || return
 	(cd "$top/b" && seq -f m%g "$many" | xargs mkdir) || return
 	logged "\"$rel/b/m$many\"" && kill -INT "$pid" && ended 0 && [[ ! -s $dir/err ]]
 }
 
 counts_many()
 {
-	shows --json -c all "$top" && [[ $(wc -l <"$dir/log") -eq $((many + 4)) ]]
+	shows --json - -c all "$top" && [[ $(wc -l <"$dir/log") -eq $((many + 4)) ]]
 }
 
 if ! "$stat" --probe >"$dir/log" 2>"$dir/err"; then
@@ -222,7 +266,7 @@ check "not a number" refused 2 'whole number' --interval 1x "$top"
 check "out of range" refused 2 'from 100 to' --interval 99 "$top"
 check "none at all" refused 2 'from 1 to' --top 0 "$top"
 check "--times without --interval" refused 2 'needs --interval' --times 2 "$top"
-check "two formats" refused 2 'one of them' --json --openmetrics "$top"
+check "two formats" refused 2 'one of them' --openmetrics --json - "$top"
 check "unknown option" refused 2 'unrecognized' --jsno "$top"
 check "nowhere to write to" full
 check "the root is the default" whole
@@ -230,11 +274,14 @@ check "all counters agree with memory.stat" agrees
 check "a subtree, or one cgroup" subtree
 check "absent is not 0" absent
 check "OpenMetrics" openmetrics
-check "JSON with odd names" valid_json
+check "limits and peaks, and the root that has none" fields
+check "valid text whatever a cgroup is called" valid
+check "a narrow terminal" narrow
 check "sorts, and cuts" sorts
 check "repeats, and shows growth" repeats
 check "SIGINT ends it" stops_on INT
 check "SIGTERM ends it" stops_on TERM
+check "SIGHUP ends it" stops_on HUP
 check "removal of its cgroup ends it" gone
 check "cgroups come and go" churn
 check "room for more grows" grows

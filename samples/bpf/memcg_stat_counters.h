@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What memcg_stat can show of a cgroup: the counters by the names that
+ * memory.stat and memory.events have for them, and the other memory.* files by
+ * theirs. Included once, by memcg_stat_output.c.
+ *
+ * Which number the running kernel has for an enumerator is up to its type
+ * information; an enumerator that it does not have is a counter that is absent.
+ */
+
+#define STATE	BPF_MEMCG_ITEM_STATE
+#define VM	BPF_MEMCG_ITEM_VM_EVENT
+#define EVENT	BPF_MEMCG_ITEM_MEMORY_EVENT
+#define USAGE	BPF_MEMCG_ITEM_USAGE
+#define FIELD	MEMCG_STAT_FIELD
+
+const struct counter counters[] = {
+	{ "current",	USAGE,	BYTES,	NULL },
+	/* read from the structures of the kernel, by the number of the field */
+	{ "peak",	FIELD,	BYTES,	NULL,	FIELD_PEAK },
+	{ "limit",	FIELD,	LIMIT,	NULL,	FIELD_MAX },
+	{ "limit_high",	FIELD,	LIMIT,	NULL,	FIELD_HIGH },
+	{ "limit_low",	FIELD,	LIMIT,	NULL,	FIELD_LOW },
+	{ "limit_min",	FIELD,	LIMIT,	NULL,	FIELD_MIN },
+	{ "swap_current", FIELD, BYTES,	NULL,	FIELD_SWAP },
+	{ "swap_peak",	FIELD,	BYTES,	NULL,	FIELD_SWAP_PEAK },
+	{ "swap_limit",	FIELD,	LIMIT,	NULL,	FIELD_SWAP_MAX },
+	{ "swap_high",	FIELD,	LIMIT,	NULL,	FIELD_SWAP_HIGH },
+	{ "psi_some",	FIELD,	TIME,	NULL,	FIELD_PSI_SOME },
+	{ "psi_full",	FIELD,	TIME,	NULL,	FIELD_PSI_FULL },
+	{ "anon",			STATE,	BYTES,	"NR_ANON_MAPPED" },
+	{ "file",			STATE,	BYTES,	"NR_FILE_PAGES" },
+	{ "kernel",			STATE,	BYTES,	"MEMCG_KMEM" },
+	{ "kernel_stack",		STATE,	BYTES,	"NR_KERNEL_STACK_KB" },
+	{ "pagetables",			STATE,	BYTES,	"NR_PAGETABLE" },
+	{ "sec_pagetables",		STATE,	BYTES,	"NR_SECONDARY_PAGETABLE" },
+	{ "percpu",			STATE,	BYTES,	"MEMCG_PERCPU_B" },
+	{ "sock",			STATE,	BYTES,	"MEMCG_SOCK" },
+	{ "vmalloc",			STATE,	BYTES,	"NR_VMALLOC" },
+	{ "shmem",			STATE,	BYTES,	"NR_SHMEM" },
+	{ "swap",			STATE,	BYTES,	"MEMCG_SWAP" },
+	{ "zswap",			STATE,	BYTES,	"MEMCG_ZSWAP_B" },
+	{ "zswapped",			STATE,	BYTES,	"MEMCG_ZSWAPPED" },
+	{ "zswap_incomp",		STATE,	BYTES,	"MEMCG_ZSWAP_INCOMP" },
+	{ "file_mapped",		STATE,	BYTES,	"NR_FILE_MAPPED" },
+	{ "file_dirty",			STATE,	BYTES,	"NR_FILE_DIRTY" },
+	{ "file_writeback",		STATE,	BYTES,	"NR_WRITEBACK" },
+	{ "swapcached",			STATE,	BYTES,	"NR_SWAPCACHE" },
+	{ "anon_thp",			STATE,	BYTES,	"NR_ANON_THPS" },
+	{ "file_thp",			STATE,	BYTES,	"NR_FILE_THPS" },
+	{ "shmem_thp",			STATE,	BYTES,	"NR_SHMEM_THPS" },
+	{ "inactive_anon",		STATE,	BYTES,	"NR_INACTIVE_ANON" },
+	{ "active_anon",		STATE,	BYTES,	"NR_ACTIVE_ANON" },
+	{ "inactive_file",		STATE,	BYTES,	"NR_INACTIVE_FILE" },
+	{ "active_file",		STATE,	BYTES,	"NR_ACTIVE_FILE" },
+	{ "unevictable",		STATE,	BYTES,	"NR_UNEVICTABLE" },
+	{ "slab_reclaimable",		STATE,	BYTES,	"NR_SLAB_RECLAIMABLE_B" },
+	{ "slab_unreclaimable",		STATE,	BYTES,	"NR_SLAB_UNRECLAIMABLE_B" },
+	{ "hugetlb",			STATE,	BYTES,	"NR_HUGETLB" },
+	{ "workingset_refault_anon",	STATE,	EVENTS,	"WORKINGSET_REFAULT_ANON" },
+	{ "workingset_refault_file",	STATE,	EVENTS,	"WORKINGSET_REFAULT_FILE" },
+	{ "workingset_activate_anon",	STATE,	EVENTS,	"WORKINGSET_ACTIVATE_ANON" },
+	{ "workingset_activate_file",	STATE,	EVENTS,	"WORKINGSET_ACTIVATE_FILE" },
+	{ "workingset_restore_anon",	STATE,	EVENTS,	"WORKINGSET_RESTORE_ANON" },
+	{ "workingset_restore_file",	STATE,	EVENTS,	"WORKINGSET_RESTORE_FILE" },
+	{ "workingset_nodereclaim",	STATE,	EVENTS,	"WORKINGSET_NODERECLAIM" },
+	{ "pgdemote_kswapd",		STATE,	EVENTS,	"PGDEMOTE_KSWAPD" },
+	{ "pgdemote_direct",		STATE,	EVENTS,	"PGDEMOTE_DIRECT" },
+	{ "pgdemote_khugepaged",	STATE,	EVENTS,	"PGDEMOTE_KHUGEPAGED" },
+	{ "pgdemote_proactive",		STATE,	EVENTS,	"PGDEMOTE_PROACTIVE" },
+	{ "pgsteal_kswapd",		STATE,	EVENTS,	"PGSTEAL_KSWAPD" },
+	{ "pgsteal_direct",		STATE,	EVENTS,	"PGSTEAL_DIRECT" },
+	{ "pgsteal_khugepaged",		STATE,	EVENTS,	"PGSTEAL_KHUGEPAGED" },
+	{ "pgsteal_proactive",		STATE,	EVENTS,	"PGSTEAL_PROACTIVE" },
+	{ "pgscan_kswapd",		STATE,	EVENTS,	"PGSCAN_KSWAPD" },
+	{ "pgscan_direct",		STATE,	EVENTS,	"PGSCAN_DIRECT" },
+	{ "pgscan_khugepaged",		STATE,	EVENTS,	"PGSCAN_KHUGEPAGED" },
+	{ "pgscan_proactive",		STATE,	EVENTS,	"PGSCAN_PROACTIVE" },
+	{ "pgrefill",			STATE,	EVENTS,	"PGREFILL" },
+	{ "pgpromote_success",		STATE,	EVENTS,	"PGPROMOTE_SUCCESS" },
+	{ "pswpin",			VM,	EVENTS,	"PSWPIN" },
+	{ "pswpout",			VM,	EVENTS,	"PSWPOUT" },
+	{ "pgfault",			VM,	EVENTS,	"PGFAULT" },
+	{ "pgmajfault",			VM,	EVENTS,	"PGMAJFAULT" },
+	{ "pgactivate",			VM,	EVENTS,	"PGACTIVATE" },
+	{ "pgdeactivate",		VM,	EVENTS,	"PGDEACTIVATE" },
+	{ "pglazyfree",			VM,	EVENTS,	"PGLAZYFREE" },
+	{ "pglazyfreed",		VM,	EVENTS,	"PGLAZYFREED" },
+	{ "swpin_zero",			VM,	EVENTS,	"SWPIN_ZERO" },
+	{ "swpout_zero",		VM,	EVENTS,	"SWPOUT_ZERO" },
+	{ "zswpin",			VM,	EVENTS,	"ZSWPIN" },
+	{ "zswpout",			VM,	EVENTS,	"ZSWPOUT" },
+	{ "zswpwb",			VM,	EVENTS,	"ZSWPWB" },
+	{ "thp_fault_alloc",		VM,	EVENTS,	"THP_FAULT_ALLOC" },
+	{ "thp_collapse_alloc",		VM,	EVENTS,	"THP_COLLAPSE_ALLOC" },
+	{ "thp_swpout",			VM,	EVENTS,	"THP_SWPOUT" },
+	{ "thp_swpout_fallback",	VM,	EVENTS,	"THP_SWPOUT_FALLBACK" },
+	{ "numa_pages_migrated",	VM,	EVENTS,	"NUMA_PAGE_MIGRATE" },
+	{ "numa_pte_updates",		VM,	EVENTS,	"NUMA_PTE_UPDATES" },
+	{ "numa_hint_faults",		VM,	EVENTS,	"NUMA_HINT_FAULTS" },
+	{ "low",			EVENT,	EVENTS,	"MEMCG_LOW" },
+	{ "high",			EVENT,	EVENTS,	"MEMCG_HIGH" },
+	{ "max",			EVENT,	EVENTS,	"MEMCG_MAX" },
+	{ "oom",			EVENT,	EVENTS,	"MEMCG_OOM" },
+	{ "oom_kill",			EVENT,	EVENTS,	"MEMCG_OOM_KILL" },
+	{ "oom_group_kill",		EVENT,	EVENTS,	"MEMCG_OOM_GROUP_KILL" },
+	{ "sock_throttled",		EVENT,	EVENTS,	"MEMCG_SOCK_THROTTLED" },
+};
+
+const unsigned int nr_counters = sizeof(counters) / sizeof(counters[0]);
