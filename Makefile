@@ -16,7 +16,7 @@ override CMD := $(value CMD)
 help:		## list every target with one line each
 	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo:		## from nothing to the priority demonstration: table and picture under results/
+demo:		## from nothing to the priority demonstration: tables and picture under results/ [STRICT=1]
 	@dev/demo
 test:		## build what is missing, boot, run test_progs -t memcg and the samples' checks
 	@dev/test
@@ -38,7 +38,7 @@ edits:		## fold changes made in the tree's kernel files back into series/$(BASE)
 	@dev/edits
 mail:		## the series with your own From and Signed-off-by, under build/ [FROM='Name <mail>']
 	@dev/mail
-vm:		## boot and run CMD as root [DEBUG=1] [ICOUNT=1] [MEM=1G] [SWAP=512M] [CPUS=2] [TIMEOUT=s] CMD='...'
+vm:		## boot and run CMD as root [DEBUG=1] [ICOUNT=1] [KVM=0] [MEM=1G] [SWAP=512M] [CPUS=2] [TIMEOUT=s] CMD='...'
 	@dev/vm
 selftests:	## build test_progs with our tests
 	@dev/selftests

@@ -100,11 +100,7 @@ need_packages()
 		return 0
 	fi
 
-	for item; do
-		item=${item%%:*}
-		[[ $(dpkg-query -W -f '${db:Status-Status}' "$item" 2>/dev/null) == installed ]] ||
-			missing+=("$item")
-	done
+	mapfile -t missing < <(missing_packages "$@")
 	[[ ${#missing[@]} -gt 0 ]] || return 0
 
 	say "installing Debian packages: ${missing[*]}"
@@ -117,18 +113,67 @@ need_packages()
 	run_logged "$TOP/build/apt.log" apt_install "${missing[@]}"
 }
 
+# missing_packages PACKAGE[:COMMAND]...: those that are not installed
+missing_packages()
+{
+	local item
+
+	for item; do
+		item=${item%%:*}
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$item" 2>/dev/null) == installed ]] ||
+			echo "$item"
+	done
+}
+
 apt_install()
 {
 	# a list that cannot be refreshed need not keep the packages from us
 	"${root[@]}" apt-get -o DPkg::Lock::Timeout=600 update ||
 		echo "apt-get update failed, trying to install all the same"
+	# of a run that was interrupted
+	"${root[@]}" dpkg --configure -a
 	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y \
 		-o DPkg::Lock::Timeout=600 install --no-install-recommends "$@"
 }
 
+# packages_of SCRIPT...: what these scripts ask need_packages for
+packages_of()
+{
+	sed -e :a -e '/\\$/N; s/\\\n//; ta' "$@" |
+		sed -n -E 's/^[^#"]*\bneed_packages ([a-z][^)|&;]*).*/\1/p' | tr -s ' \t' '\n' | sort -u
+}
+
+# announce WHAT SCRIPTS WORDS PACKAGE[:COMMAND]...: one line about what is going to be
+# installed, fetched and built for make WHAT, and WORDS about what comes then. SCRIPTS
+# of dev/ are used for it, besides those that get a kernel. Installs all packages.
+announce()
+{
+	local what=$1 scripts=$2 words=$3 packages=() plan=() missing=() size
+	shift 3
+
+	# shellcheck disable=SC2086
+	mapfile -t packages < <(cd "$TOP/dev" && packages_of base tree lib-series.sh kernel vm $scripts)
+	packages+=("$@")
+	if command -v apt-get >/dev/null; then
+		mapfile -t missing < <(missing_packages "${packages[@]}")
+		size=$(LC_ALL=C apt-get --assume-no -o Debug::NoLocking=1 install --no-install-recommends \
+			"${missing[@]}" 2>/dev/null | sed -n 's/^Need to get \([^ ]* [^ ]*B\).*/\1/p') || :
+		[[ ${#missing[@]} -eq 0 ]] || plan+=("installs ${#missing[@]} Debian packages and what they need (${size:-some 100 MB} to fetch)")
+	fi
+	[[ -n ${KERNEL_SRC:-} || -e $BUILD/base/Makefile || -d $CACHE/${BASE_PACKAGE}_$BASE_VERSION ]] ||
+		plan+=("fetches the kernel's source (170 MB, 1.8 GB unpacked)")
+	[[ -e $OBJ/arch/x86/boot/bzImage ]] ||
+		plan+=("builds the kernel (about $((KERNEL_CPU_MINUTES / $(nproc) + 1)) minutes, 4 GB under build/)")
+	[[ ${#plan[@]} -eq 0 ]] || words="then $words"
+	printf -v words '%s, ' "${plan[@]}" "$words"
+	say "make $what ${words%, }"
+	need_packages "${packages[@]}"
+}
+
 # run_logged LOGFILE COMMAND ARGS: output goes to the file; a line every 20 s
 # says that it lives and where it is; when it fails, the reason is shown. A shell
-# function given as COMMAND runs without -e: chain its steps with &&.
+# function given as COMMAND runs without -e: chain its steps with &&. With LINES_TO_COME
+# set, about so many lines are expected, one for each file that is built.
 run_logged()
 {
 	local log=$1 status=0 beat
@@ -158,8 +203,19 @@ heartbeat()
 	while sleep 1 >/dev/null 2>&1 && kill -0 "$parent" 2>/dev/null; do
 		(((n += 1) % 20 == 0)) || continue
 		last=$(tail -n 1 "$log" | tr -d '\000-\010\013-\037' | cut -c 1-100)
-		say "$((SECONDS - start)) s: $last"
+		say "$((SECONDS - start)) s: $(progress "$log" $((SECONDS - start)))$last"
 	done
+}
+
+# progress LOGFILE SECONDS: how far it is after that time, with LINES_TO_COME
+progress()
+{
+	local lines
+
+	lines=$(wc -l <"$1")
+	# the last steps, such as linking, take long and say little
+	((lines > 0 && lines < ${LINES_TO_COME:-0})) || return 0
+	echo "$lines of about $LINES_TO_COME files, $(((LINES_TO_COME - lines) * $2 / lines / 60 + 1)) min left: "
 }
 
 # show_failure LOGFILE: the lines that look like a reason, else the last ones
@@ -171,6 +227,35 @@ show_failure()
 		head -n 30) || :
 	[[ -n $lines ]] || lines=$(tail -n 20 "$1")
 	printf '%s\n' "$lines" >&2
+}
+
+# count_lost: from here on dev/vm notes the runs that the emulator lost (see there);
+# say_lost: say how many it repeated, if any
+count_lost()
+{
+	local tally_dir
+
+	scratch_dir tally_dir
+	export VM_TALLY=$tally_dir/lost
+}
+
+say_lost()
+{
+	[[ ! -s $VM_TALLY ]] ||
+		say "repeated $(wc -l <"$VM_TALLY") guest runs that the emulator lost (see dev/vm)"
+}
+
+# accelerator: print what guests run under, KVM or an emulator
+accelerator()
+{
+	PROBE=1 "$TOP/dev/vm"
+}
+
+# say_accelerator: say it once, instead of for each guest
+say_accelerator()
+{
+	say "guests run under $(accelerator)"
+	export VM_QUIET=1
 }
 
 # base_fields: the line of series/BASES for $BASE
@@ -198,6 +283,9 @@ kernel_version()
 		$1 == "EXTRAVERSION" { if (v ~ /\./) print v $2; exit }
 	' "$1/Makefile"
 }
+
+# What it takes to build the kernel with nothing in the compiler's cache
+readonly KERNEL_CPU_MINUTES=11
 
 base_fields
 export BASE
