@@ -6,15 +6,16 @@
 BASE	?= 7.3
 SECONDS	?= 300
 TORTURE_SECONDS := $(SECONDS)
-export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V TORTURE_SECONDS
+export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V CONFIG ONLY DEBS TORTURE_SECONDS
 unexport SECONDS	# means something else to a shell
 # The guest's shell expands CMD, not make
 override CMD := $(value CMD)
 
-.PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples clean
+.PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples \
+	deb test-deb readme clean
 
 help:		## list every target with one line each
-	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo:		## from nothing to the priority demonstration: tables and picture under results/ [STRICT=1]
 	@dev/demo
@@ -44,5 +45,11 @@ selftests:	## build test_progs with our tests
 	@dev/selftests
 samples:	## build the samples
 	@dev/samples
+deb:		## Debian packages of kernel, tools and libbpf under build/ [CONFIG=file]
+	@dev/deb
+test-deb:	## install, boot, use and remove these packages in a virtual machine that is a real Debian
+	@dev/test-deb
+readme:		## run the commands of README.md as they are written
+	@dev/readme
 clean:		## remove everything under build/ (the download cache stays)
 	@dev/clean
