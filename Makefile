@@ -6,12 +6,13 @@
 BASE	?= 7.3
 SECONDS	?= 300
 TORTURE_SECONDS := $(SECONDS)
+export SEED MUTANTS KERNELS AGAIN LIMIT ONLY RUNS BOOTS LOOPS
 export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V TORTURE_SECONDS
 unexport SECONDS	# means something else to a shell
 # The guest's shell expands CMD, not make
 override CMD := $(value CMD)
 
-.PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples clean
+.PHONY: help demo test check torture mutants regress matrix bench base tree kernel series edits mail vm selftests samples clean
 
 help:		## list every target with one line each
 	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,8 +23,14 @@ test:		## build what is missing, boot, run test_progs -t memcg and the samples' 
 	@dev/test
 check:		## prove the series: regenerates, applies, every prefix builds, checkpatch, kernel-doc
 	@dev/check
-torture:	## the debug kernel under concurrent attach/detach/rmdir/charge/kill [SECONDS=n]
+torture:	## hostile policies and what may happen to cgroups, at random [SECONDS=n] [SEED=n] [DEBUG=0]
 	@dev/torture
+mutants:	## take each guarantee's fix out: a test has to fail [MUTANTS='NAME ...']
+	@dev/mutants
+regress:	## the kernel's own tests on the base, on the series, with a policy at the root
+	@dev/regress
+matrix:		## compile our files and the edited ones in other configurations [ONLY='NAME ...']
+	@dev/matrix
 bench:		## every benchmark; tables and pictures under results/
 	@dev/bench
 base:		## fetch and unpack the base kernel into the per-user cache
