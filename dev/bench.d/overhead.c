@@ -5,9 +5,12 @@
  * ICOUNT=1 and one CPU:
  *
  *	overhead RUNS COLUMN[,COLUMN]... [LOOP[,LOOP]...]
+ *	overhead profile COLUMN LOOP
  *	overhead hold CGROUP COMMAND [ARGUMENT]...
  *
- * The second form attaches the policy that does nothing to a cgroup and runs a
+ * The second form says which functions the instructions of a loop are spent in, by
+ * samples of the instruction pointer. What runs with interrupts off is found where they
+ * are switched on again. The third form attaches the policy that does nothing to a cgroup and runs a
  * command for as long as it is there: dev/regress uses it.
  *
  * A column says which policies there are (see columns[] below); "none" loads no
@@ -26,6 +29,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +40,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -373,7 +378,113 @@ static double calibrate(void)
 	return (end - start) / ((to.tv_sec - from.tv_sec) * 1e9 + to.tv_nsec - from.tv_nsec);
 }
 
-/* A process of its own for each sample, which begins with a round that does not count. */
+/* Where the instructions go: samples of the instruction pointer, by function. */
+
+#define PERIOD		10007		/* instructions */
+#define PROFILE_ROUNDS	20
+#define RING		(512 * PAGE)
+
+static struct symbol {
+	uint64_t address;
+	unsigned int samples;
+	char name[64];
+} *symbols;
+static size_t nr_symbols;
+static struct perf_event_mmap_page *ring;
+
+static int by_address(const void *a, const void *b)
+{
+	const struct symbol *x = a, *y = b;
+
+	return (x->address > y->address) - (x->address < y->address);
+}
+
+static int by_samples(const void *a, const void *b)
+{
+	return (int)((const struct symbol *)b)->samples - (int)((const struct symbol *)a)->samples;
+}
+
+static void start_profile(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.size = sizeof(attr),
+		.sample_period = PERIOD,
+		.sample_type = PERF_SAMPLE_IP,
+	};
+	char line[256], type;
+	FILE *file;
+	int fd;
+
+	symbols = calloc(300000, sizeof(*symbols));
+	strcpy(symbols[nr_symbols++].name, "(user)");
+	file = fopen("/proc/kallsyms", "re");
+	while (file && nr_symbols < 300000 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%lx %c %63s", &symbols[nr_symbols].address, &type,
+			   symbols[nr_symbols].name) == 3 && strchr("tTwW", type))
+			nr_symbols++;
+	if (!file)
+		err(1, "/proc/kallsyms");
+	fclose(file);
+	qsort(symbols, nr_symbols, sizeof(*symbols), by_address);
+
+	/* of CPU 0, which is all there is: also what others do for the loop */
+	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		err(1, "perf_event_open");
+	ring = mmap(NULL, PAGE + RING, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ring == MAP_FAILED)
+		err(1, "mmap of samples");
+}
+
+static void skip_samples(void)
+{
+	__atomic_store_n(&ring->data_tail, __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE),
+			 __ATOMIC_RELEASE);
+}
+
+static void take_samples(void)
+{
+	uint64_t tail = ring->data_tail, head = __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE);
+	struct sample {
+		struct perf_event_header header;
+		uint64_t ip;
+	} *sample;
+	size_t low, high, middle;
+
+	while (tail < head) {
+		/* of 16 bytes all of them, so none wraps; a lost record is longer */
+		sample = (void *)((char *)ring + PAGE + tail % RING);
+		tail += sample->header.size;
+		if (sample->header.type != PERF_RECORD_SAMPLE)
+			continue;
+		for (low = 0, high = nr_symbols; high - low > 1;) {
+			middle = (low + high) / 2;
+			if (symbols[middle].address <= sample->ip)
+				low = middle;
+			else
+				high = middle;
+		}
+		symbols[low].samples++;
+	}
+	__atomic_store_n(&ring->data_tail, tail, __ATOMIC_RELEASE);
+}
+
+static void print_profile(const char *column, const char *loop, int nr)
+{
+	size_t i;
+
+	qsort(symbols, nr_symbols, sizeof(*symbols), by_samples);
+	for (i = 0; i < nr_symbols && symbols[i].samples > 1; i++)
+		printf("@{\"profile\": \"%s\", \"column\": \"%s\", \"symbol\": \"%s\", \"per_op\": %.2f}\n",
+		       loop, column, symbols[i].name, (double)symbols[i].samples * PERIOD / nr);
+}
+
+/*
+ * A process of its own for each sample, which begins with a round that does not
+ * count. Run 0 is a profile.
+ */
 static void sample(const struct column *column, const struct loop *loop, int run, double per_ns)
 {
 	double start, end;
@@ -397,6 +508,19 @@ static void sample(const struct column *column, const struct loop *loop, int run
 	if (loop->prepare)
 		loop->prepare(column->place);
 	loop->run(column->place, loop->nr);
+	if (!run) {
+		start_profile();
+		for (run = 0; run < PROFILE_ROUNDS; run++) {
+			if (loop->prepare)
+				loop->prepare(column->place);
+			skip_samples();
+			loop->run(column->place, loop->nr);
+			take_samples();
+		}
+		print_profile(column->name, loop->name, loop->nr * PROFILE_ROUNDS);
+		fflush(stdout);
+		_exit(0);
+	}
 	if (loop->prepare)
 		loop->prepare(column->place);
 	if (skel)
@@ -506,16 +630,16 @@ static void hold(char **argv)
 int main(int argc, char **argv)
 {
 	const char *which_loops = argc == 4 ? argv[3] : NULL;
-	bool policies = false;
+	bool policies = false, profile = argc == 4 && !strcmp(argv[1], "profile");
 	unsigned int c, l;
 	double per_ns;
 	int run, runs;
 
 	if (argc >= 4 && !strcmp(argv[1], "hold"))
 		hold(argv + 2);
-	runs = argc == 3 || argc == 4 ? atoi(argv[1]) : 0;
+	runs = profile ? 1 : argc == 3 || argc == 4 ? atoi(argv[1]) : 0;
 	if (runs < 1 || runs > 1000)
-		errx(2, "usage: overhead RUNS COLUMN[,COLUMN]... [LOOP[,LOOP]...] | hold CGROUP COMMAND...");
+		errx(2, "usage: overhead RUNS COLUMN[,COLUMN]... [LOOP[,LOOP]...] | profile COLUMN LOOP | hold CGROUP COMMAND...");
 	for (c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
 		policies |= listed(argv[2], columns[c].name) && columns[c].policies;
 	if (policies) {
@@ -532,6 +656,6 @@ int main(int argc, char **argv)
 			for (c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
 				if (listed(argv[2], columns[c].name) &&
 				    (!which_loops || listed(which_loops, loops[l].name)))
-					measure(&columns[c], &loops[l], run, per_ns);
+					measure(&columns[c], &loops[l], profile ? 0 : run + 1, per_ns);
 	return 0;
 }
