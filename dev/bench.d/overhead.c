@@ -96,7 +96,7 @@ static void write_file(const char *name, const char *text)
 
 static void enter(const char *dir)
 {
-	char name[600];
+	char name[2048];
 
 	snprintf(name, sizeof(name), "%s/cgroup.procs", dir);
 	write_file(name, "0");
@@ -110,7 +110,7 @@ static void make_dir(const char *dir)
 
 static void make_cgroup(const char *dir, bool inner)
 {
-	char name[600];
+	char name[1024];
 
 	make_dir(dir);
 	if (!inner)
@@ -275,7 +275,7 @@ static void member(const struct place *place, int i, char *name, size_t size)
 
 static void setup_reclaim(const struct place *place)
 {
-	char name[600];
+	char name[1024];
 	int i, fd;
 
 	for (i = 0; i < NR_MEMCGS; i++) {
@@ -294,7 +294,7 @@ static void setup_reclaim(const struct place *place)
 /* Each of the memcgs gets its file into the page cache anew. */
 static void prepare_reclaim(const struct place *place)
 {
-	char name[600];
+	char name[1024];
 	int i, fd;
 	off_t at;
 
@@ -316,7 +316,7 @@ static void prepare_reclaim(const struct place *place)
 /* One operation is a request of as much as there is in half of the memcgs. */
 static void run_reclaim(const struct place *place, int nr)
 {
-	char name[600];
+	char name[1024];
 	int fd;
 
 	snprintf(name, sizeof(name), "%s/memory.reclaim", place->group);
@@ -331,7 +331,7 @@ static void run_reclaim(const struct place *place, int nr)
 
 static void run_cgroup(const struct place *place, int nr)
 {
-	char name[600];
+	char name[1024];
 
 	snprintf(name, sizeof(name), "%s/x", place->group);
 	while (nr--)

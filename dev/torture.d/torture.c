@@ -245,7 +245,6 @@ static int open_node(int node)
 /* What a worker does */
 
 static int links[LINKS];
-static int pins_made;
 
 /* With the authority of a delegate: without CAP_SYS_ADMIN, this thread only. */
 static void delegate(bool on)
