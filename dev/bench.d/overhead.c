@@ -213,8 +213,8 @@ static void run_fork(const struct place *place, int nr)
 	}
 }
 
-/* The other end of the ping-pong, in the same cgroup: sends everything back. */
-static void setup_socket(const struct place *place)
+/* The other end of the ping-pong, in @cgroup: sends everything back. */
+static void start_peer(const char *cgroup)
 {
 	char buffer[64];
 
@@ -223,6 +223,7 @@ static void setup_socket(const struct place *place)
 	switch (fork()) {
 	case 0:
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		enter(cgroup);
 		close(files[0]);
 		while (read(files[1], buffer, sizeof(buffer)) > 0)
 			if (write(files[1], buffer, sizeof(buffer)) != sizeof(buffer))
@@ -232,6 +233,24 @@ static void setup_socket(const struct place *place)
 		err(1, "fork");
 	}
 	close(files[1]);
+}
+
+static void setup_socket(const struct place *place)
+{
+	start_peer(place->leaf);
+}
+
+/*
+ * Client and server in a cgroup each: the CPU's stock of charged bytes belongs to one
+ * cgroup at a time, so it is drained at every message.
+ */
+static void setup_two_cgroups(const struct place *place)
+{
+	char name[512];
+
+	snprintf(name, sizeof(name), "%s/peer", place->group);
+	make_dir(name);
+	start_peer(name);
 }
 
 static void run_socket(const struct place *place, int nr)
@@ -346,6 +365,7 @@ static const struct loop loops[] = {
 	{ "tmpfs",	"tmpfs write, 4 KiB",	4096, false, setup_tmpfs, NULL, run_write },
 	{ "fork",	"fork and exit",	200, false, NULL, NULL, run_fork },
 	{ "unix",	"AF_UNIX ping-pong",	2000, false, setup_socket, NULL, run_socket },
+	{ "unix-two",	"AF_UNIX, between two cgroups", 2000, false, setup_two_cgroups, NULL, run_socket },
 	{ "memfd",	"memfd, one page",	2000, false, NULL, NULL, run_memfd },
 	{ "dentry",	"create and unlink",	2000, false, NULL, NULL, run_dentry },
 	{ "reclaim",	"reclaim pass, 100 memcgs", 1, false, setup_reclaim, prepare_reclaim, run_reclaim },

@@ -100,7 +100,7 @@ static const struct op {
 };
 
 static const char * const policies[] = {
-	"random", "delay", "protect", "expose", "allocating", "loop", "requeue", "books",
+	"random", "delay", "protect", "expose", "allocating", "loop", "requeue",
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
 
@@ -763,6 +763,23 @@ static void remove_pins(void)
 		closedir(dir);
 }
 
+/* Most of them are there at the beginning, with a memory controller. */
+static void make_nodes(void)
+{
+	char path[300];
+	int node;
+
+	seed_for(WORKERS);
+	for (node = 0; node < NODES; node++) {
+		node_path(node, path, sizeof(path));
+		if (node && pick(8))
+			mkdir(path, 0755);
+		node_file(node, "cgroup.subtree_control", path, sizeof(path));
+		if (node < NODES / 3)
+			write_file(path, "+memory");
+	}
+}
+
 static void remove_nodes(void)
 {
 	char path[256];
@@ -820,13 +837,7 @@ static void one_round(void)
 	books = bpf_map__attach_struct_ops_opts(skel->maps.books, &opts);
 	if (!books)
 		err(1, "%s: cannot attach the bookkeeper", top);
-	{
-		char name[300];
-
-		snprintf(name, sizeof(name), "%s/cgroup.subtree_control", top);
-		if (write_file(name, "+memory") < 0)
-			err(1, "%s", name);
-	}
+	make_nodes();
 
 	for (i = 0; i < WORKERS; i++) {
 		fflush(stdout);
