@@ -359,17 +359,17 @@ static void run_cgroup(const struct place *place, int nr)
 }
 
 static const struct loop loops[] = {
-	{ "fault",	"page fault, 4 KiB",	4096, false, setup_area, NULL, run_fault },
+	{ "fault",	"page fault, 4 KiB",	16384, false, setup_area, NULL, run_fault },
 	{ "fault-thp",	"page fault, 2 MiB",	32, false, setup_area, NULL, run_fault_huge },
-	{ "ext4",	"page-cache write, 4 KiB", 4096, false, setup_ext4, NULL, run_write },
-	{ "tmpfs",	"tmpfs write, 4 KiB",	4096, false, setup_tmpfs, NULL, run_write },
-	{ "fork",	"fork and exit",	200, false, NULL, NULL, run_fork },
-	{ "unix",	"AF_UNIX ping-pong",	2000, false, setup_socket, NULL, run_socket },
-	{ "unix-two",	"AF_UNIX, between two cgroups", 2000, false, setup_two_cgroups, NULL, run_socket },
-	{ "memfd",	"memfd, one page",	2000, false, NULL, NULL, run_memfd },
-	{ "dentry",	"create and unlink",	2000, false, NULL, NULL, run_dentry },
+	{ "ext4",	"page-cache write, 4 KiB", 8192, false, setup_ext4, NULL, run_write },
+	{ "tmpfs",	"tmpfs write, 4 KiB",	16384, false, setup_tmpfs, NULL, run_write },
+	{ "fork",	"fork and exit",	500, false, NULL, NULL, run_fork },
+	{ "unix",	"AF_UNIX ping-pong",	10000, false, setup_socket, NULL, run_socket },
+	{ "unix-two",	"AF_UNIX, between two cgroups", 10000, false, setup_two_cgroups, NULL, run_socket },
+	{ "memfd",	"memfd, one page",	10000, false, NULL, NULL, run_memfd },
+	{ "dentry",	"create and unlink",	20000, false, NULL, NULL, run_dentry },
 	{ "reclaim",	"reclaim pass, 100 memcgs", 1, false, setup_reclaim, prepare_reclaim, run_reclaim },
-	{ "cgroup",	"cgroup create and remove", 100, true, NULL, NULL, run_cgroup },
+	{ "cgroup",	"cgroup create and remove", 300, true, NULL, NULL, run_cgroup },
 };
 
 /* Instructions so far, of the machine or of this thread. */
