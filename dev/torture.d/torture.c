@@ -773,6 +773,10 @@ static void make_nodes(void)
 	int node;
 
 	seed_for(WORKERS);
+	/* a million in one of four rounds, which are slow then */
+	skel->data->loop_iterations = 1000;
+	for (node = pick(4); node; node--)
+		skel->data->loop_iterations *= 10;
 	for (node = 0; node < NODES; node++) {
 		node_path(node, path, sizeof(path));
 		if (node && pick(8))
