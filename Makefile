@@ -6,25 +6,34 @@
 BASE	?= 7.3
 SECONDS	?= 300
 TORTURE_SECONDS := $(SECONDS)
-export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V CONFIG ONLY DEBS TORTURE_SECONDS
+export BASE KERNEL_SRC DEBUG ICOUNT MEM SWAP CPUS TIMEOUT CMD PATCH FROM V TORTURE_SECONDS
+export CONFIG ONLY DEBS SEED MUTANTS KERNELS AGAIN LIMIT RUNS BOOTS LOOPS
 unexport SECONDS	# means something else to a shell
 # The guest's shell expands CMD, not make
 override CMD := $(value CMD)
 
-.PHONY: help demo test check torture bench base tree kernel series edits mail vm selftests samples \
-	deb test-deb readme clean
+.PHONY: help demo test test-protection check torture mutants regress matrix bench base tree kernel \
+	series edits mail vm selftests samples deb test-deb readme clean
 
 help:		## list every target with one line each
-	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo:		## from nothing to the priority demonstration: tables and picture under results/ [STRICT=1]
 	@dev/demo
 test:		## build what is missing, boot, run test_progs -t memcg and the samples' checks
 	@dev/test
+test-protection:	## the whole matrix of who is reclaimed, beside what memory.low does [ONLY=mglru]
+	@dev/test-protection
 check:		## prove the series: regenerates, applies, every prefix builds, checkpatch, kernel-doc
 	@dev/check
-torture:	## the debug kernel under concurrent attach/detach/rmdir/charge/kill [SECONDS=n]
+torture:	## hostile policies and what may happen to cgroups, at random [SECONDS=n] [SEED=n] [DEBUG=0]
 	@dev/torture
+mutants:	## take each guarantee's fix out: a test has to fail [MUTANTS='NAME ...']
+	@dev/mutants
+regress:	## the kernel's own tests on the base, on the series, with a policy at the root
+	@dev/regress
+matrix:		## compile our files and the edited ones in other configurations [ONLY='NAME ...']
+	@dev/matrix
 bench:		## every benchmark; tables and pictures under results/
 	@dev/bench
 base:		## fetch and unpack the base kernel into the per-user cache

@@ -5,19 +5,19 @@
 #
 #	. "$TOP/dev/bench.d/lib.sh"
 
-# bench_program NAME: NAME.bpf.c and NAME.c become build/BASE/bench/NAME, with the
-# skeleton inside called NAME_bench
+# bench_program NAME [DIR]: NAME.bpf.c and NAME.c in DIR, by default here, become
+# build/BASE/bench/NAME, with the skeleton inside called NAME_bench
 bench_program()
 {
 	need_packages gcc:gcc clang-19:clang-19 libelf-dev zlib1g-dev
 	mkdir -p "$BUILD/bench"
-	run_logged "$BUILD/bench/$1.log" build_bench_program "$1" ||
+	run_logged "$BUILD/bench/$1.log" build_bench_program "$@" ||
 		die "the benchmark $1 did not build"
 }
 
 build_bench_program()
 {
-	local here=$TOP/dev/bench.d out=$BUILD/bench libbpf=$BUILD/bpftool-obj/libbpf
+	local here=${2:-$TOP/dev/bench.d} out=$BUILD/bench libbpf=$BUILD/bpftool-obj/libbpf
 
 	clang-19 --target=bpf -mcpu=v3 -g -O2 -Wall -Werror -D__TARGET_ARCH_x86 \
 		-fms-extensions -Wno-microsoft-anon-tag -I"$BUILD/samples" \
