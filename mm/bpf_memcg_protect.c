@@ -46,12 +46,16 @@
 
 #include "bpf_memcg_internal.h"
 
+#include <trace/events/bpf_memcg.h>
+
 /* What the policies say about one memcg. */
 struct answer {
 	enum bpf_memcg_protection	low;
 	enum bpf_memcg_protection	min;
 	/* Of those who said PROTECT, was it the host? */
 	bool				by_host;
+	/* The cgroup of the policy that decided, for the tracepoint */
+	u64				policy_cgid;
 };
 
 /* What the kernel itself makes of memory.low or memory.min. */
@@ -120,6 +124,8 @@ static void ask(struct mem_cgroup *memcg, struct bpf_cgroup_ops_array *array,
 
 		if (!answer->min && ops->below_min) {
 			answer->min = valid(ops->below_min(memcg, emin, usage), item, memcg);
+			if (answer->min && !answer->low)
+				answer->policy_cgid = item->cgroup_id;
 			if (answer->min == BPF_MEMCG_PROTECT && !answer->low) {
 				answer->low = BPF_MEMCG_PROTECT;
 				answer->by_host = !item->delegate;
@@ -128,6 +134,8 @@ static void ask(struct mem_cgroup *memcg, struct bpf_cgroup_ops_array *array,
 		if (!answer->low && ops->below_low) {
 			answer->low = valid(ops->below_low(memcg, elow, usage), item, memcg);
 			answer->by_host = !item->delegate;
+			if (answer->low)
+				answer->policy_cgid = item->cgroup_id;
 		}
 		if (answer->low && answer->min)
 			break;
@@ -216,6 +224,9 @@ bool __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, b
 			      PAGE_COUNTER_AS_ZERO : PAGE_COUNTER_AS_SET, low_override);
 	WRITE_ONCE(counter->emin, emin);
 	WRITE_ONCE(counter->elow, elow);
+	if (answer.low || answer.min)
+		trace_bpf_memcg_protection(answer.policy_cgid, cgroup_id(memcg->css.cgroup),
+					   answer.low, answer.min, usage, elow, emin);
 	bpf_memcg_call_exit(&call);
 	return true;
 }

@@ -41,6 +41,52 @@ TRACE_EVENT(bpf_memcg_delay,
 		  __entry->asked_ms, __entry->served_ms)
 );
 
+/**
+ * bpf_memcg_protection - a policy decided about the protection of a memcg
+ * @policy_cgid: the cgroup whose policy decided; of two, that of memory.low
+ * @memcg_cgid: the cgroup of the memcg
+ * @low: the answer about memory.low that counts, &enum bpf_memcg_protection
+ * @min: the answer about memory.min that counts
+ * @usage: usage of the memcg in pages
+ * @elow: its effective memory.low from now on, in pages
+ * @emin: its effective memory.min from now on, in pages
+ *
+ * Once in each reclaim pass, and not if both answers are %BPF_MEMCG_DEFAULT.
+ */
+TRACE_EVENT(bpf_memcg_protection,
+
+	TP_PROTO(u64 policy_cgid, u64 memcg_cgid, int low, int min, unsigned long usage,
+		 unsigned long elow, unsigned long emin),
+
+	TP_ARGS(policy_cgid, memcg_cgid, low, min, usage, elow, emin),
+
+	TP_STRUCT__entry(
+		__field(u64, policy_cgid)
+		__field(u64, memcg_cgid)
+		__field(int, low)
+		__field(int, min)
+		__field(unsigned long, usage)
+		__field(unsigned long, elow)
+		__field(unsigned long, emin)
+	),
+
+	TP_fast_assign(
+		__entry->policy_cgid = policy_cgid;
+		__entry->memcg_cgid = memcg_cgid;
+		__entry->low = low;
+		__entry->min = min;
+		__entry->usage = usage;
+		__entry->elow = elow;
+		__entry->emin = emin;
+	),
+
+	TP_printk("policy_cgid=%llu memcg_cgid=%llu low=%s min=%s usage=%lu elow=%lu emin=%lu",
+		  __entry->policy_cgid, __entry->memcg_cgid,
+		  __print_symbolic(__entry->low, { 0, "default" }, { 1, "protect" }, { 2, "expose" }),
+		  __print_symbolic(__entry->min, { 0, "default" }, { 1, "protect" }, { 2, "expose" }),
+		  __entry->usage, __entry->elow, __entry->emin)
+);
+
 #endif /* _TRACE_BPF_MEMCG_H */
 
 /* This part must be outside protection */

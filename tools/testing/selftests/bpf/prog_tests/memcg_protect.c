@@ -349,9 +349,8 @@ static void test_siblings(struct fixture *f)
 		memcg_pause();
 		_exit(0);
 	}
-	if (ASSERT_TRUE(memcg_paused(loader), "another loader")) {
+	if (ASSERT_TRUE(memcg_paused(loader), "another loader"))
 		ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it, by the other loader");
-	}
 	memcg_kill(loader);
 	ASSERT_TRUE(memcg_wait(is_about(elow_of_b(f), SHARE)), "half again, its loader killed");
 }

@@ -71,7 +71,7 @@ static int put(const char *file, const char *value)
 }
 
 /* The number after @key in a file of /proc */
-static long proc(const char *file, const char *key)
+static long procfs(const char *file, const char *key)
 {
 	int fd = open("/proc", O_PATH | O_DIRECTORY);
 	long value = memcg_read(fd, file, key);
@@ -82,7 +82,7 @@ static long proc(const char *file, const char *key)
 
 static long meminfo(const char *key)
 {
-	return proc("meminfo", key) * 1024;
+	return procfs("meminfo", key) * 1024;
 }
 
 /* On 64 bits the id of a cgroup is the inode number of its directory. */
@@ -123,8 +123,7 @@ static int walk(void *arg)
 {
 	const struct cell *cell = arg;
 	size_t size = WALK, i;
-	volatile char *p;
-	char c;
+	char *p, c;
 
 	if (cell->how == DIRECT)
 		size /= WALKERS;
@@ -136,7 +135,7 @@ static int walk(void *arg)
 			/* Let kswapd do it, and wait for it. */
 			if (cell->how == KSWAPD && !(i % (128 * 4096)))
 				memcg_wait(room_for_more());
-			p[i]++;
+			WRITE_ONCE(p[i], p[i] + 1);
 		}
 		if (write(t.done, "", 1) != 1)
 			return 1;
@@ -150,7 +149,8 @@ static int hog(void *arg)
 	void *p;
 
 	while (meminfo("MemFree:") > (long)(ROOM + MEMCG_MB)) {
-		p = mmap(NULL, MEMCG_MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		p = mmap(NULL, MEMCG_MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
 		if (p == MAP_FAILED || mlock(p, MEMCG_MB))
 			return 1;
 	}
@@ -258,8 +258,8 @@ static int run(const struct cell *cell, enum what what)
 	for (i = 0; i < n; i++)
 		walkers[i] = memcg_spawn(t.walker, walk, (void *)cell);
 
-	direct = proc("vmstat", "pgsteal_direct");
-	kswapd = proc("vmstat", "pgsteal_kswapd");
+	direct = procfs("vmstat", "pgsteal_direct");
+	kswapd = procfs("vmstat", "pgsteal_kswapd");
 	for (round = 0; round < ROUNDS; round++) {
 		if (!ASSERT_EQ(write(go[1], "1234", n), n, "next round") ||
 		    !ASSERT_TRUE(wait_done(done[0], n), "round"))
@@ -269,10 +269,10 @@ static int run(const struct cell *cell, enum what what)
 			memcg_write(t.parent, "memory.reclaim", "1M");
 	}
 	if (cell->how == DIRECT)
-		ASSERT_GT(proc("vmstat", "pgsteal_direct") - direct, 0, "pages reclaimed directly");
+		ASSERT_GT(procfs("vmstat", "pgsteal_direct") - direct, 0, "pages reclaimed directly");
 	if (cell->how == KSWAPD)
-		ASSERT_GT(proc("vmstat", "pgsteal_kswapd") - kswapd,
-			  4 * (proc("vmstat", "pgsteal_direct") - direct), "pages reclaimed by kswapd");
+		ASSERT_GT(procfs("vmstat", "pgsteal_kswapd") - kswapd,
+			  4 * (procfs("vmstat", "pgsteal_direct") - direct), "pages reclaimed by kswapd");
 	if (what >= LOW_PROTECT)
 		ASSERT_GT(t.skel->bss->calls, 0, "calls");
 	left = before > 0 ? memcg_pages(t.victim) * 100 / before : -1;
