@@ -49,7 +49,7 @@ extern int bpf_cgroup_read_xattr(struct cgroup *cgroup, const char *name__str,
 #define MAX_DEPTH	64	/* of cgroups below the one that is kept */
 #define HUGE_PAGES	512	/* the most that charge_over_limit() may ask for */
 
-#define BURST_NS	(2 * NSEC_PER_MSEC)
+#define BURST_NS	(8 * NSEC_PER_MSEC)
 #define PAGE_NS_FIRST	4000	/* what a page takes to reclaim, before we know better */
 #define PAGE_NS_MAX	50000
 
@@ -407,8 +407,8 @@ static void start_run(struct kept *k, __u64 id, int level)
 /*
  * Reclaim may be slower than the tasks that charge. A page that is charged above
  * the brake mark costs the task the time that it takes to reclaim one, weighted
- * with the excess: nothing at the mark, all of it half way to the limit, twice of it
- * at the limit. So a huge page costs as much as its pages one by one, and the task
+ * with the square of the excess: nothing at the mark, half of it half way to the
+ * limit, twice of it at the limit. So a huge page costs as much as its pages one by one, and the task
  * is slowed to the speed of reclaim. A page that the task gives back counts the
  * other way: a task that frees what it allocates, and does not grow, is not slowed.
  * If there is nothing to reclaim, it would not help, and nobody is delayed.
@@ -426,7 +426,9 @@ static __u64 cost_ns(struct kept *k, __u64 usage, unsigned int nr_pages)
 	over = usage - k->marks.brake;
 	if (over > span)
 		over = span;
-	return 2 * page_ns * nr_pages * over / span;
+	/* in 1024ths of the span, so that the square fits for any size */
+	over = over * 1024 / span;
+	return 2 * page_ns * nr_pages * over * over >> 20;
 }
 
 static unsigned int brake(struct kept *k, __u64 usage, unsigned int nr_pages)
