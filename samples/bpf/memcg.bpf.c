@@ -203,7 +203,7 @@ static void tell(struct memcg_state *st, bool active, unsigned long usage, __u64
 }
 
 static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup *cgrp,
-		 unsigned long usage, __u64 now)
+		 unsigned long usage, __u64 looked, __u64 now)
 {
 	__u32 decision;
 	bool active;
@@ -214,6 +214,9 @@ static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup
 		read_class(st);
 	}
 	look_for_signs(st, memcg, cgrp, now);
+	/* Those below are asked after it. If nobody was for long, they could not tell. */
+	if (st->sign == SIGN_BELOW && now - looked > hold_ns)
+		st->active_at = now;
 	active = now - st->active_at <= hold_ns;
 	if (active && st->class == CLASS_HIGH)
 		high_active_at = now;
@@ -238,7 +241,7 @@ static int answer(struct mem_cgroup *memcg, unsigned long usage)
 	looked = st->looked;
 	if (now - looked >= interval_ns / LOOK_DIVISOR &&
 	    __sync_val_compare_and_swap(&st->looked, looked, now) == looked)
-		look(st, memcg, cgrp, usage, now);
+		look(st, memcg, cgrp, usage, looked, now);
 
 	switch (st->decision) {
 	case BPF_MEMCG_PROTECT:
@@ -292,9 +295,9 @@ static void begin(struct mem_cgroup *memcg, __u32 class)
 	__u64 now;
 	int i;
 
-	count(stats.online);
 	if (cgrp->kn->id == slice_id)
 		return;
+	count(stats.online);
 	st = bpf_cgrp_storage_get(&cgroups, cgrp, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!st)
 		return;
@@ -331,6 +334,8 @@ void BPF_PROG(low_online, struct mem_cgroup *memcg)
 SEC("struct_ops/handle_cgroup_offline")
 void BPF_PROG(offline, struct mem_cgroup *memcg)
 {
+	if (memcg->css.cgroup->kn->id == slice_id)
+		return;
 	count(stats.offline);
 	bpf_cgrp_storage_delete(&cgroups, memcg->css.cgroup);
 }

@@ -396,7 +396,7 @@ static int watch_pinned(void)
 {
 	int signal_fd, err;
 
-	err = for_each_pinned(operand, "cgroups", choose_view) ?: open_output();
+	err = walk_pinned(operand, "cgroups", choose_view) ?: open_output();
 	if (err)
 		return err;
 	if (!viewed)
@@ -417,7 +417,7 @@ int main(int argc, char **argv)
 	if (probe_only)
 		return probe_kernel(needs, true);
 	if (list_pinned)
-		return for_each_pinned(NULL, STATS_MAP, show_pinned) ?: check_output();
+		return walk_pinned(NULL, STATS_MAP, show_pinned) ?: check_output();
 	if (unpin_name)
 		return unpin_policy(unpin_name);
 	if (watching && !each.nr && !highs.nr)

@@ -684,7 +684,7 @@ static void read_links(struct pinned *p)
 	}
 }
 
-int for_each_pinned(const char *only, const char *map, int (*show)(const struct pinned *p, int fd))
+int walk_pinned(const char *only, const char *map, int (*show)(const struct pinned *p, int fd))
 {
 	struct dirent **names;
 	struct pinned p = {};

@@ -148,6 +148,6 @@ struct map_pin {
 int pin_policy(const char *name, const struct targets *targets, const struct map_pin *maps);
 int unpin_policy(const char *name);
 /* Call @show for each that has a map called @map, or for @only. */
-int for_each_pinned(const char *only, const char *map, int (*show)(const struct pinned *p, int fd));
+int walk_pinned(const char *only, const char *map, int (*show)(const struct pinned *p, int fd));
 
 #endif /* MEMCG_COMMON_H */

@@ -504,7 +504,7 @@ static unsigned int keep(struct kept *k, __u64 id, int level, struct page_counte
  * What is charged to a cgroup, or uncharged, is so for those above it, too. Calls
  * keep() or give_back() for each that is kept; returns the longest delay asked for.
  */
-static unsigned int for_each_kept(struct mem_cgroup *memcg, unsigned int nr_pages, bool charged)
+static unsigned int walk_kept(struct mem_cgroup *memcg, unsigned int nr_pages, bool charged)
 {
 	struct cgroup_subsys_state *css = bpf_core_cast(&memcg->css, struct cgroup_subsys_state);
 	struct page_counter *counter = bpf_core_cast(&memcg->memory, struct page_counter);
@@ -536,14 +536,14 @@ static unsigned int for_each_kept(struct mem_cgroup *memcg, unsigned int nr_page
 SEC("struct_ops/memcg_charged")
 unsigned int BPF_PROG(keep_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
 {
-	return for_each_kept(memcg, nr_pages, true);
+	return walk_kept(memcg, nr_pages, true);
 }
 
 SEC("struct_ops/memcg_uncharged")
 void BPF_PROG(keep_uncharged, struct mem_cgroup *memcg, unsigned int nr_pages)
 {
 	if (!(bpf_get_current_task_btf()->flags & PF_KTHREAD))
-		for_each_kept(memcg, nr_pages, false);
+		walk_kept(memcg, nr_pages, false);
 }
 
 /*

@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 	if (probe_only)
 		return probe_kernel(needs, true);
 	if (list_pinned)
-		return for_each_pinned(NULL, STATS_MAP, show_pinned) ?: check_output();
+		return walk_pinned(NULL, STATS_MAP, show_pinned) ?: check_output();
 	if (unpin_name)
 		return unpin_policy(unpin_name);
 

@@ -99,7 +99,7 @@ asked()
 # busy CGROUP: something that needs the CPU and no memory, until all of them are ended
 busy()
 {
-	inside "$1" bash -c 'while :; do :; done' &
+	(echo "$BASHPID" >"$top/$1/cgroup.procs" && exec bash -c 'while :; do :; done') &
 	busy+=("$!")
 }
 
@@ -177,11 +177,14 @@ delays()
 	local start took
 
 	fresh && cache high 16 0
-	begin --hold 300 --delay 200 && asked '/high: idle' || return
+	begin --hold 300 --delay 20 && asked '/high: idle' || return
 	busy high
 	asked '/high: active' || { end_busy; return 1; }
+	# only while memory is reclaimed is anybody delayed
+	while :; do echo 64K >"$top/memory.reclaim"; sleep 0.1; done 2>/dev/null &
+	busy+=("$!")
 	start=${EPOCHREALTIME/./}
-	fault low 16
+	fault low 2
 	took=$((${EPOCHREALTIME/./} - start))
 	end_busy
 	stop && [[ $(counter delays) -gt 0 && $took -ge 200000 ]]
@@ -190,7 +193,7 @@ delays()
 no_delays()
 {
 	fresh && cache high 16 0
-	begin --hold 300 --delay 200 && asked '/high: idle' && sleep 1.1 && fault low 16 &&
+	begin --hold 300 --delay 20 && asked '/high: idle' && sleep 1.1 && fault low 16 &&
 		stop && [[ $(counter delays) -eq 0 ]]
 }
 

@@ -143,9 +143,9 @@ each()
 	fresh && mkdir "$top/free" && echo 64M >"$top/low/memory.max" || return
 	begin --each "$top" --start 75% --stop 50% && mkdir "$top/later" &&
 		echo 48M >"$top/later/memory.max" &&
-		cache low 96 0 && cache later 96 100 && cache free 96 200 &&
+		cache low 96 0 && cache later 64 96 && cache free 48 160 &&
 		[[ $(events low max) -eq 0 && $(events later max) -eq 0 ]] &&
-		[[ $(<"$top/free/memory.current") -gt $((80 << 20)) ]] && stop &&
+		[[ $(<"$top/free/memory.current") -gt $((40 << 20)) ]] && stop &&
 		grep -q '/low: reclaim from 49152 KiB down to 32768 KiB' "$dir/log" &&
 		grep -q '/later: reclaim from' "$dir/log" && ! grep -q '/free: ' "$dir/log"
 }
