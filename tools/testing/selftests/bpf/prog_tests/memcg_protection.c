@@ -29,6 +29,7 @@
 #define ROOM		(20 * MEMCG_MB)		/* for both */
 #define WALKERS		4			/* of direct reclaim */
 #define ROUNDS		3			/* of the walkers */
+#define MOST_WRITES	1000			/* to memory.reclaim, in a round */
 
 #define DEFAULT		0
 #define PROTECT		1
@@ -195,7 +196,8 @@ static void remove_all(void)
 /* Percent of the victim's memory that is left after the walk, -1 on failure. */
 static int run(const struct cell *cell, enum what what)
 {
-	bool global = cell->how == DIRECT || cell->how == KSWAPD;
+	/* What there is besides these two is to be locked. */
+	bool global = cell->how == DIRECT || cell->how == KSWAPD || cell->where == TOP;
 	int n = cell->how == DIRECT ? WALKERS : 1;
 	pid_t victim = -1, locker = -1, walkers[WALKERS];
 	const char *dir = cell->where == TOP ? CGROUPS : CGROUPS "/memcg_p";
@@ -264,8 +266,12 @@ static int run(const struct cell *cell, enum what what)
 		if (!ASSERT_EQ(write(go[1], "1234", n), n, "next round") ||
 		    !ASSERT_TRUE(wait_done(done[0], n), "round"))
 			goto out;
-		/* never more than the walker has, or memory.low gives way */
-		for (i = 0; cell->how == RECLAIM && i < 22; i++)
+		/*
+		 * Until the walker has lost most, as there may be others to reclaim
+		 * from. Never all that it has, or memory.low would give way.
+		 */
+		for (i = 0; cell->how == RECLAIM && i < MOST_WRITES &&
+		     memcg_pages(t.walker) > (long)(WALK / 4096 / 4); i++)
 			memcg_write(t.parent, "memory.reclaim", "1M");
 	}
 	if (cell->how == DIRECT)
@@ -337,9 +343,7 @@ static bool swap_is_on(void)
 
 static bool is_quick(const struct cell *cell)
 {
-	if (cell->anon)
-		return cell->where == TOP && cell->how == RECLAIM;
-	return cell->where == BELOW && cell->how == MAX;
+	return cell->where == BELOW && cell->how == (cell->anon ? RECLAIM : MAX);
 }
 
 static void set_recursive(bool on)
@@ -379,7 +383,8 @@ static void test_cells(bool mglru)
 					 how_names[how], anon ? "anon" : "cache");
 				if (!test__start_subtest(name))
 					continue;
-				if (!swap_is_on() || (how <= KSWAPD && meminfo("MemTotal:") > 1024 * (long)MEMCG_MB)) {
+				if (!swap_is_on() || ((how <= KSWAPD || where == TOP) &&
+				     meminfo("MemTotal:") > 1024 * (long)MEMCG_MB)) {
 					printf("needs swap, and a small machine\n");
 					test__skip();
 					continue;
