@@ -408,10 +408,11 @@ static void start_run(struct kept *k, __u64 id, int level)
  * Reclaim may be slower than the tasks that charge. A page that is charged above
  * the brake mark costs the task the time that it takes to reclaim one, weighted
  * with the square of the excess: nothing at the mark, half of it half way to the
- * limit, twice of it at the limit. So a huge page costs as much as its pages one by one, and the task
- * is slowed to the speed of reclaim. A page that the task gives back counts the
- * other way: a task that frees what it allocates, and does not grow, is not slowed.
- * If there is nothing to reclaim, it would not help, and nobody is delayed.
+ * limit, twice of it at the limit. So a huge page costs as much as its pages one by
+ * one, and the task is slowed to the speed of reclaim. A page that the task gives
+ * back counts the other way: a task that frees what it allocates, and does not grow,
+ * is not slowed. If there is nothing to reclaim, it would not help, and nobody is
+ * delayed.
  */
 static __u64 cost_ns(struct kept *k, __u64 usage, unsigned int nr_pages)
 {
