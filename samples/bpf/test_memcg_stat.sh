@@ -139,7 +139,7 @@ valid()
 {
 	local odd
 
-	odd=$(printf 'we"ird \\ na\nme \377\300\257')
+	odd=$(printf 'we"ird \\ na\tme \377\300\257')
 	mkdir "$top/b/$odd"
 	shows --json - "$top"
 	cp "$dir/log" "$dir/json"
@@ -149,9 +149,9 @@ valid()
 import json, sys
 lines = open(sys.argv[1] + "/json", encoding="utf-8").read().splitlines()
 names = [json.loads(line)["cgroup"] for line in lines]
-ok = any(name.endswith('/b/we"ird \\ na\nme \ufffd\ufffd\ufffd') for name in names)
+ok = any(name.endswith('/b/we"ird \\ na\tme \ufffd\ufffd\ufffd') for name in names)
 metrics = open(sys.argv[1] + "/log", encoding="utf-8").read()
-sys.exit(not (ok and 'we\\"ird \\\\ na\\nme \ufffd' in metrics))
+sys.exit(not (ok and 'we\\"ird \\\\ na?me \ufffd' in metrics))
 END
 }
 
