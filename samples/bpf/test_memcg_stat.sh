@@ -140,16 +140,16 @@ valid()
 	local odd
 
 	odd=$(printf 'we"ird \\ na\tme \377\300\257')
-	mkdir "$top/b/$odd"
+	mkdir "$top/$odd"
 	shows --json - "$top"
 	cp "$dir/log" "$dir/json"
 	shows --openmetrics "$top"
-	rmdir "$top/b/$odd"
+	rmdir "$top/$odd"
 	! command -v python3 >/dev/null || python3 - "$dir" 2>>"$dir/err" <<'END'
 import json, sys
 lines = open(sys.argv[1] + "/json", encoding="utf-8").read().splitlines()
 names = [json.loads(line)["cgroup"] for line in lines]
-ok = any(name.endswith('/b/we"ird \\ na\tme \ufffd\ufffd\ufffd') for name in names)
+ok = any(name.endswith('/we"ird \\ na\tme \ufffd\ufffd\ufffd') for name in names)
 metrics = open(sys.argv[1] + "/log", encoding="utf-8").read()
 sys.exit(not (ok and 'we\\"ird \\\\ na?me \ufffd' in metrics))
 END
