@@ -31,7 +31,7 @@ check()
 		echo "ok $n - $text"
 	else
 		echo "not ok $n - $text"
-		sed 's/^/# /' "$dir/err" "$dir/log" 2>/dev/null | tail -n 12
+		sed 's/^/# /' "$dir/log" "$dir/err" 2>/dev/null | tail -n 12
 		failed=$((failed + 1))
 	fi
 }
