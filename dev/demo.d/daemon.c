@@ -6,13 +6,13 @@
  *
  *	daemon HIGH-DIRECTORY LOW-VALUE
  *
- * High is active while it causes at least THRESHOLD page faults in an interval, and
- * for some time after. While high is active, memory.low of high is LOW-VALUE; while
- * it is idle, 0. A guess that high is idle and that proves wrong at once makes the next
- * one wait twice as long. These are the rules and figures of the sample.
+ * High is active when one of four signs says so for an interval, and for HOLD_NS after
+ * that: CPU time, page faults, refaults, time stalled for memory. While high is active,
+ * memory.low of high is LOW-VALUE; while it is idle, 0. These are the signs and the
+ * figures of the sample.
  *
  * The daemon is written to be hard to beat: all files stay open, an interval costs one
- * pread() of memory.stat, memory.low is written only when it changes, nothing is
+ * pread() of each of three files, memory.low is written only when it changes, nothing is
  * allocated after the start, and its memory is locked. One line a decision on stdout;
  * it ends on SIGTERM or SIGINT and puts back what memory.low was.
  */
@@ -31,10 +31,16 @@
 
 #define INTERVAL_MS	200
 #define HOLD_NS		2000000000ull
-#define HOLD_MAX	16	/* how much longer than HOLD_NS a guess may wait */
-#define THRESHOLD	64
+
+enum { CPU, FAULTS, REFAULTS, STALLS, NR_SIGNS };
+
+/* In an interval: microseconds, faults, pages, microseconds */
+static const uint64_t threshold[NR_SIGNS] = {
+	INTERVAL_MS * 1000 / 20, 64, 16, INTERVAL_MS * 1000 / 20
+};
 
 static volatile sig_atomic_t stop;
+static int cpu_fd, stat_fd, psi_fd;
 
 static void on_signal(int signal)
 {
@@ -77,18 +83,46 @@ static ssize_t read_at_start(int fd, char *text, size_t size)
 	return n;
 }
 
-static uint64_t faults(int stat_fd)
+/* The number after @key in @text */
+static uint64_t value(const char *text, const char *key)
 {
-	static char text[16384];
-	char *p;
+	const char *p = strstr(text, key);
 
-	read_at_start(stat_fd, text, sizeof(text));
-	p = strstr(text, "\npgfault ");
 	if (!p) {
 		errno = ENODATA;
-		die("pgfault in memory.stat");
+		die(key);
 	}
-	return strtoull(p + strlen("\npgfault "), NULL, 10);
+	return strtoull(p + strlen(key), NULL, 10);
+}
+
+static void read_signs(uint64_t *signs)
+{
+	static char text[16384];
+
+	read_at_start(cpu_fd, text, sizeof(text));
+	signs[CPU] = value(text, "usage_usec ");
+	read_at_start(stat_fd, text, sizeof(text));
+	signs[FAULTS] = value(text, "\npgfault ");
+	signs[REFAULTS] = value(text, "\nworkingset_refault_anon ") +
+			  value(text, "\nworkingset_refault_file ");
+	read_at_start(psi_fd, text, sizeof(text));
+	signs[STALLS] = value(text, "total=");
+}
+
+/* Has one of the signs grown enough since the last call? */
+static bool works(void)
+{
+	static uint64_t before[NR_SIGNS];
+	uint64_t after[NR_SIGNS];
+	bool found = false;
+	int i;
+
+	read_signs(after);
+	for (i = 0; i < NR_SIGNS; i++) {
+		found |= after[i] - before[i] >= threshold[i];
+		before[i] = after[i];
+	}
+	return found;
 }
 
 static void write_low(int low_fd, const char *value)
@@ -104,9 +138,9 @@ int main(int argc, char **argv)
 		.it_interval.tv_nsec = INTERVAL_MS * 1000000,
 		.it_value.tv_nsec = INTERVAL_MS * 1000000,
 	};
-	uint64_t start, now, before, after, ticks, seen_active, idle_since = 0, hold = HOLD_NS;
-	int stat_fd, low_fd, timer_fd;
-	bool active = true, above;
+	uint64_t start, now, ticks, seen_active;
+	int low_fd, timer_fd;
+	bool active = true;
 	char found[64];
 
 	if (argc != 3) {
@@ -117,7 +151,9 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 
+	cpu_fd = open_file(argv[1], "cpu.stat", O_RDONLY);
 	stat_fd = open_file(argv[1], "memory.stat", O_RDONLY);
+	psi_fd = open_file(argv[1], "memory.pressure", O_RDONLY);
 	low_fd = open_file(argv[1], "memory.low", O_RDWR);
 	timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 	if (timer_fd < 0 || timerfd_settime(timer_fd, 0, &timer, NULL))
@@ -128,32 +164,23 @@ int main(int argc, char **argv)
 	read_at_start(low_fd, found, sizeof(found));
 	write_low(low_fd, argv[2]);
 	start = seen_active = now_ns();
-	before = faults(stat_fd);
+	works();
 
 	while (!stop) {
 		if (read(timer_fd, &ticks, sizeof(ticks)) != sizeof(ticks))
 			continue;
-		after = faults(stat_fd);
 		now = now_ns();
-		above = after - before >= THRESHOLD;
-		before = after;
-
-		if (above && !active) {
-			if (now - idle_since > hold)
-				hold = HOLD_NS;
-			else if (hold < HOLD_MAX * HOLD_NS)
-				hold *= 2;
+		if (works()) {
+			seen_active = now;
+			if (!active)
+				write_low(low_fd, argv[2]);
 			active = true;
-			write_low(low_fd, argv[2]);
-		} else if (!above && active && now - seen_active >= hold) {
+		} else if (active && now - seen_active > HOLD_NS) {
 			active = false;
-			idle_since = now;
 			write_low(low_fd, "0");
 		}
-		if (above)
-			seen_active = now;
-		printf("%9.3f s: %s, hold %.1f s\n", (now - start) / 1e9,
-		       active ? "active" : "idle", hold / 1e9);
+		printf("%9.3f s: %s, quiet for %.1f s\n", (now - start) / 1e9,
+		       active ? "active" : "idle", (now - seen_active) / 1e9);
 	}
 	write_low(low_fd, found);
 	return 0;
