@@ -124,7 +124,7 @@ no_cgroup()
 {
 	! tool struct_ops register "$object" "$pins" map a &&
 		grep -q "attaches to a cgroup, name that with 'cgroup" "$dir/err" &&
-		no_links && rmdir "$pins"
+		no_links && { [[ ! -d $pins ]] || rmdir "$pins"; }
 }
 
 no_cgroup_detach()
