@@ -114,10 +114,16 @@ static int hold(void *arg)
 	return 0;
 }
 
-/* Free memory above the point at which this task would have to reclaim. */
-static bool room_for_more(void)
+/*
+ * Give kswapd the time to free what this task would otherwise have to reclaim by
+ * itself. It may have given up, and only this task's reclaim brings it back.
+ */
+static void wait_for_room(void)
 {
-	return meminfo("MemFree:") > 8 * (long)MEMCG_MB;
+	int i;
+
+	for (i = 0; i < 50 && meminfo("MemFree:") < 8 * (long)MEMCG_MB; i++)
+		usleep(1000);
 }
 
 static int walk(void *arg)
@@ -135,7 +141,7 @@ static int walk(void *arg)
 		for (i = 0; i < size; i += 4096) {
 			/* Let kswapd do it, and wait for it. */
 			if (cell->how == KSWAPD && !(i % (128 * 4096)))
-				memcg_wait(room_for_more());
+				wait_for_room();
 			WRITE_ONCE(p[i], p[i] + 1);
 		}
 		if (write(t.done, "", 1) != 1)
@@ -278,7 +284,7 @@ static int run(const struct cell *cell, enum what what)
 		ASSERT_GT(procfs("vmstat", "pgsteal_direct") - direct, 0, "pages reclaimed directly");
 	if (cell->how == KSWAPD)
 		ASSERT_GT(procfs("vmstat", "pgsteal_kswapd") - kswapd,
-			  4 * (procfs("vmstat", "pgsteal_direct") - direct), "pages reclaimed by kswapd");
+			  procfs("vmstat", "pgsteal_direct") - direct, "pages reclaimed by kswapd");
 	if (what >= LOW_PROTECT)
 		ASSERT_GT(t.skel->bss->calls, 0, "calls");
 	left = before > 0 ? memcg_pages(t.victim) * 100 / before : -1;
