@@ -41,6 +41,9 @@ TRACE_EVENT(bpf_memcg_delay,
 		  __entry->asked_ms, __entry->served_ms)
 );
 
+#define show_answer(answer) \
+	__print_symbolic(answer, { 0, "default" }, { 1, "protect" }, { 2, "expose" })
+
 /**
  * bpf_memcg_protection - a policy decided about the protection of a memcg
  * @policy_cgid: the cgroup whose policy decided; of two, that of memory.low
@@ -82,8 +85,7 @@ TRACE_EVENT(bpf_memcg_protection,
 
 	TP_printk("policy_cgid=%llu memcg_cgid=%llu low=%s min=%s usage=%lu elow=%lu emin=%lu",
 		  __entry->policy_cgid, __entry->memcg_cgid,
-		  __print_symbolic(__entry->low, { 0, "default" }, { 1, "protect" }, { 2, "expose" }),
-		  __print_symbolic(__entry->min, { 0, "default" }, { 1, "protect" }, { 2, "expose" }),
+		  show_answer(__entry->low), show_answer(__entry->min),
 		  __entry->usage, __entry->elow, __entry->emin)
 );
 

@@ -213,7 +213,9 @@ static int run(const struct cell *cell, enum what what)
 	int left = -1, i, round;
 
 	memset(walkers, -1, sizeof(walkers));
-	t.parent = t.victim = t.walker = -1;
+	t.parent = -1;
+	t.victim = -1;
+	t.walker = -1;
 	if (cell->where != TOP)
 		close(create(CGROUPS, "memcg_p"));
 	t.parent = open(dir, O_RDONLY | O_DIRECTORY);
@@ -347,6 +349,11 @@ static bool swap_is_on(void)
 	return meminfo("SwapFree:") >= 2 * (long)(VICTIM + WALK);
 }
 
+static bool is_small(void)
+{
+	return meminfo("MemTotal:") <= 1024 * (long)MEMCG_MB;
+}
+
 static bool is_quick(const struct cell *cell)
 {
 	return cell->where == BELOW && cell->how == (cell->anon ? RECLAIM : MAX);
@@ -389,8 +396,8 @@ static void test_cells(bool mglru)
 					 how_names[how], anon ? "anon" : "cache");
 				if (!test__start_subtest(name))
 					continue;
-				if (!swap_is_on() || ((how <= KSWAPD || where == TOP) &&
-				     meminfo("MemTotal:") > 1024 * (long)MEMCG_MB)) {
+				if (!swap_is_on() ||
+				    ((how <= KSWAPD || where == TOP) && !is_small())) {
 					printf("needs swap, and a small machine\n");
 					test__skip();
 					continue;
