@@ -4,8 +4,9 @@
  *
  *	/victim			idle, holds anonymous memory or page cache
  *	/walker			walks over more memory than there is
+ *	/locker			locks what would otherwise have to be used up first
  *
- * Both are at the top level, or in a cgroup /p that has no memory.low of its own.
+ * They are at the top level, or in a cgroup /p that has no memory.low of its own.
  * A cell of the matrix compares what is left of the victim under a policy's answer
  * with what memory.low leaves of it under the same pressure, in the same boot. A
  * constant would say nothing about reclaim of another kernel, or of a slow machine.
@@ -55,7 +56,7 @@ struct cell {
 
 static struct {
 	struct memcg_protect *skel;
-	int parent, victim, walker;	/* cgroups */
+	int parent, victim, walker, locker;	/* cgroups */
 	int loop;			/* what page cache is read from */
 	int go, done;			/* pipes: a round to the walkers, and its end */
 	bool all;
@@ -190,8 +191,8 @@ static int create(const char *dir, const char *name)
 static void remove_all(void)
 {
 	static const char * const paths[] = {
-		CGROUPS "/memcg_p/victim", CGROUPS "/memcg_p/walker", CGROUPS "/memcg_p",
-		CGROUPS "/victim", CGROUPS "/walker",
+		CGROUPS "/memcg_p/victim", CGROUPS "/memcg_p/walker", CGROUPS "/memcg_p/locker",
+		CGROUPS "/memcg_p", CGROUPS "/victim", CGROUPS "/walker", CGROUPS "/locker",
 	};
 	int i;
 
@@ -216,6 +217,7 @@ static int run(const struct cell *cell, enum what what)
 	t.parent = -1;
 	t.victim = -1;
 	t.walker = -1;
+	t.locker = -1;
 	if (cell->where != TOP)
 		close(create(CGROUPS, "memcg_p"));
 	t.parent = open(dir, O_RDONLY | O_DIRECTORY);
@@ -224,7 +226,9 @@ static int run(const struct cell *cell, enum what what)
 		goto out;
 	t.victim = create(dir, "victim");
 	t.walker = create(dir, "walker");
-	if (!ASSERT_GE(t.victim, 0, "victim") || !ASSERT_GE(t.walker, 0, "walker"))
+	t.locker = create(dir, "locker");
+	if (!ASSERT_GE(t.victim, 0, "victim") || !ASSERT_GE(t.walker, 0, "walker") ||
+	    !ASSERT_GE(t.locker, 0, "locker"))
 		goto out;
 	t.go = go[0];
 	t.done = done[1];
@@ -258,7 +262,7 @@ static int run(const struct cell *cell, enum what what)
 			if (!ASSERT_TRUE(wait_done(done[0], 1), "victim holds its memory"))
 				goto out;
 		}
-		locker = memcg_spawn(t.walker, hog, NULL);
+		locker = memcg_spawn(t.locker, hog, NULL);
 		if (!ASSERT_TRUE(wait_done(done[0], 1), "memory is short"))
 			goto out;
 	}
@@ -303,6 +307,7 @@ out:
 	close(t.parent);
 	close(t.victim);
 	close(t.walker);
+	close(t.locker);
 	remove_all();
 	return left;
 }
