@@ -259,8 +259,8 @@ several()
 # classify CGROUP CLASS
 classify()
 {
-	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.memcg_bpf", sys.argv[2].encode())' \
-		"$top/$1" "$2"
+	python3 -c 'import os, sys
+os.setxattr(sys.argv[1], "user.memcg_bpf", sys.argv[2].encode())' "$top/$1" "$2"
 }
 
 # with --each the one that works keeps its memory, one that idles does not, and
@@ -270,14 +270,15 @@ each()
 	local status
 
 	fresh && cache high 16 0 && cache low 16 16
-	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose' && asked '/low: idle' || return
+	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose' &&
+		asked '/low: idle' || return
 	busy high
 	asked '/high: active (cpu .*): leave' && mkdir "$top/later" && cache later 16 40 &&
 		asked '/later: idle .*: expose'
 	status=$?
 	end_busy
-	stop && emptied "$top/later" && rmdir "$top/later" && [[ $status -eq 0 ]] && ! grep -q "/${top##*/}: " "$dir/log" &&
-		grep -q '"decision": "exposed"' "$dir/json"
+	stop && emptied "$top/later" && rmdir "$top/later" && [[ $status -eq 0 ]] &&
+		! grep -q "/${top##*/}: " "$dir/log" && grep -q '"decision": "exposed"' "$dir/json"
 }
 
 each_usage()
@@ -295,10 +296,13 @@ each_usage()
 
 classes()
 {
-	local status
+	local class status
 
-	fresh && cache high 16 0 && cache low 16 16 && mkdir "$top/ignored" && cache ignored 16 40 &&
-		classify high high && classify low low && classify ignored ignore || return
+	fresh && cache high 16 0 && cache low 16 16 && mkdir "$top/ignored" &&
+		cache ignored 16 40 && classify ignored ignore || return
+	for class in high low; do
+		classify "$class" "$class" || return
+	done
 	busy high
 	busy low
 	begin_on --each "$top" --hold 300 --delay 1 && asked '/high: active (.*): protect (high' &&
@@ -357,7 +361,8 @@ closed()
 
 silent()
 {
-	"$memcg" --high "$top/high" --quiet --duration 1 >"$dir/log" 2>"$dir/err" && [[ ! -s $dir/log ]]
+	"$memcg" --high "$top/high" --quiet --duration 1 >"$dir/log" 2>"$dir/err" &&
+		[[ ! -s $dir/log ]]
 }
 
 if ! "$memcg" --probe >"$dir/log" 2>"$dir/err"; then
