@@ -12,6 +12,11 @@
  * at once; the one that advances ->looked looks, the others take the decision
  * that stands.
  *
+ * Page faults and refaults are in the counters when the kernel has flushed them,
+ * which it does every 2 s and when it reclaims. No call of the policy may sleep, so
+ * none can flush. Thus what happened up to 2 s ago may count as activity of now,
+ * after the online call, too. That errs towards protection.
+ *
  * A cgroup has a class, which user space gives it by --high and --low, or which
  * --each reads from its extended attribute user.memcg_bpf:
  *

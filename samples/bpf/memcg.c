@@ -70,7 +70,8 @@ static const struct option_spec options[] = {
 	{ "no-expose", NULL, "leave an idle one its static protection", FLAG, 0, &no_expose },
 	{ "delay", "MS", "delay each charge of low ones while a high one works and\n"
 	  "memory is reclaimed, 0..2000 (default 0: none)", NUMBER, 0, &delay_ms, 0, 2000 },
-	{ "duration", "S", "stop after S seconds, 1..31536000", NUMBER, 0, &duration_s, 1, 31536000 },
+	{ "duration", "S", "stop after S seconds, 1..31536000",
+	  NUMBER, 0, &duration_s, 1, 31536000 },
 	{ "pin", "NAME", "leave the policy running under this name, and end", TEXT, 0, &pin_name },
 	{ "unpin", "NAME", "end the policy of this name", TEXT, 0, &unpin_name },
 	{ "list", NULL, "show the policies that were left running", FLAG, 'l', &list_pinned },

@@ -453,10 +453,11 @@ int probe_kernel(const struct kernel_need *needs, bool report)
 	int err = btf ? 0 : EXIT_LACKING;
 	bool found;
 
-	if (!btf)
-		report ? (void)printf("no   type information (CONFIG_DEBUG_INFO_BTF): nothing works\n") :
-			 (void)complain(err, "the kernel's type information cannot be read (CONFIG_DEBUG_INFO_BTF): %s",
-					strerror(errno));
+	if (!btf && report)
+		printf("no   type information (CONFIG_DEBUG_INFO_BTF): nothing works\n");
+	else if (!btf)
+		complain(err, "the kernel's type information cannot be read (CONFIG_DEBUG_INFO_BTF): %s",
+			 strerror(errno));
 	for (; btf && needs->name; needs++) {
 		if (*needs->name == '/')
 			found = !access(needs->name, R_OK);
@@ -711,6 +712,7 @@ int walk_pinned(const char *only, const char *map, int (*show)(const struct pinn
 	if (n >= 0)
 		free(names);
 	if (only && !found)
-		return complain(EXIT_USAGE, "'%s': nothing of that name is pinned here, see --list", only);
+		return complain(EXIT_USAGE, "'%s': nothing of that name is pinned here, see --list",
+				only);
 	return err;
 }

@@ -80,7 +80,8 @@ static const struct option_spec options[] = {
 	  NUMBER, 0, &faults, 1, 10000000 },
 	{ "batch", "PAGES", "reclaimed at once, 32..4096 (default 512; 32 in\ntask-work)",
 	  NUMBER, 0, &batch, 32, 4096 },
-	{ "duration", "S", "stop after S seconds, 1..31536000", NUMBER, 0, &duration_s, 1, 31536000 },
+	{ "duration", "S", "stop after S seconds, 1..31536000",
+	  NUMBER, 0, &duration_s, 1, 31536000 },
 	{ "pin", "NAME", "leave the policy running under this name, and end", TEXT, 0, &pin_name },
 	{ "unpin", "NAME", "end the policy of this name", TEXT, 0, &unpin_name },
 	{ "list", NULL, "show the policies that were left running", FLAG, 'l', &list_pinned },
@@ -197,14 +198,17 @@ static int check_options(void)
 	if (!operand && !each)
 		return complain(EXIT_USAGE, "no cgroup directory is given, see --help");
 	if (operand)
-		targets = (struct targets){ 1, { { .option = "cgroup", .path = operand, .fd = -1 } } };
+		targets = (struct targets){
+			1, { { .option = "cgroup", .path = operand, .fd = -1 } }
+		};
 	if (each && triggers & ~TRIGGER_USAGE)
 		return complain(EXIT_USAGE, "--trigger: with --each there is only usage");
 	if (pin_name && (duration_s || json_path))
 		return complain(EXIT_USAGE, "--pin %s: --duration and --json have no meaning with it",
 				pin_name);
 	if (pin_name && triggers & ~TRIGGER_USAGE)
-		return complain(EXIT_USAGE, "--pin %s: --trigger psi and faults need this program", pin_name);
+		return complain(EXIT_USAGE, "--pin %s: --trigger psi and faults need this program",
+				pin_name);
 	return pin_name ? check_pin_name(pin_name) : 0;
 }
 
@@ -277,8 +281,9 @@ static int on_event(void *ctx, void *data, size_t size)
 		if (e->start_too_high)
 			say("%s: warning: --start can never be reached below a limit of %llu KiB, using 75%% of that",
 			    path, e->marks.limit * page >> 10);
-		say("%s: reclaim from %llu KiB down to %llu KiB%s", path, e->marks.start * page >> 10,
-		    e->marks.stop * page >> 10, e->by_attribute ? ", by its attribute" : "");
+		say("%s: reclaim from %llu KiB down to %llu KiB%s", path,
+		    e->marks.start * page >> 10, e->marks.stop * page >> 10,
+		    e->by_attribute ? ", by its attribute" : "");
 	}
 	if (json_file) {
 		fprintf(json_file, "{\"time\": %.3f, \"cgroup\": ", wall_clock());
@@ -382,8 +387,9 @@ static int run(int signal_fd)
 			say("left running as %s", pin_name);
 		err = err ?: check_output();
 	} else if (!err) {
-		say("keeping %s%s below %s limit, in %s", each ? "each cgroup in " : "", target->path,
-		    each ? "its own" : "its", use_task_work ? "task_work" : "a workqueue");
+		say("keeping %s%s below %s limit, in %s", each ? "each cgroup in " : "",
+		    target->path, each ? "its own" : "its",
+		    use_task_work ? "task_work" : "a workqueue");
 		err = watch(signal_fd, psi_fd, events);
 		bpf_link__destroy(target->link);
 		if (!err) {

@@ -238,7 +238,8 @@ static const struct kernel_need needs[] = {
 	{ "bpf_get_mem_cgroup", "memory cgroups of cgroups", NULL, BTF_KIND_FUNC },
 	{ "bpf_mem_cgroup_flush_stats", "current statistics", NULL, BTF_KIND_FUNC },
 	{ "bpf_mem_cgroup_read", "many counters in one call", NULL, BTF_KIND_FUNC },
-	{ "/proc/pressure/memory", "pressure stall information", "psi_some and psi_full show as -" },
+	{ "/proc/pressure/memory", "pressure stall information",
+	  "psi_some and psi_full show as -" },
 	{ }
 };
 

@@ -176,7 +176,8 @@ static const struct {
 	const char *counter, *metric, *label, *help;
 } familiar[] = {
 	{ "oom_kill", "container_oom_events", "", "Processes killed for lack of memory" },
-	{ "max", "container_memory_failcnt", "", "Times that usage was about to exceed memory.max" },
+	{ "max", "container_memory_failcnt", "",
+	  "Times that usage was about to exceed memory.max" },
 	{ "pgfault", "container_memory_failures", ",failure_type=\"pgfault\",scope=\"hierarchy\"",
 	  "Page faults, by whether they had to wait for a disk" },
 	{ "pgmajfault", "container_memory_failures",

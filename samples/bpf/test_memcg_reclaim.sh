@@ -153,14 +153,14 @@ each()
 # attribute CGROUP TEXT
 attribute()
 {
-	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.memcg_reclaim", sys.argv[2].encode())' \
-		"$top/$1" "$2"
+	python3 -c 'import os, sys
+os.setxattr(sys.argv[1], "user.memcg_reclaim", sys.argv[2].encode())' "$top/$1" "$2"
 }
 
 attributes()
 {
 	fresh && mkdir "$top/off" && echo 64M | tee "$top/low/memory.max" >"$top/off/memory.max" &&
-		attribute low "50 25" && attribute off off || return
+		attribute low "50 25" && attribute off "off" || return
 	begin --each "$top" && cache low 96 0 && cache off 96 100 &&
 		[[ $(events low max) -eq 0 && $(events off max) -gt 0 ]] && stop &&
 		grep -q '/low: reclaim from 32768 KiB down to 16384 KiB, by its attribute' "$dir/log"
@@ -174,7 +174,8 @@ pinned()
 		"$memcg" --list >"$dir/log" 2>"$dir/err" &&
 		grep -q "^test-$$ .*/${top##*/}: 1 cgroups, [1-9][0-9]* starts" "$dir/log"
 	local status=$?
-	"$memcg" --unpin "test-$$" 2>"$dir/err" && [[ $status -eq 0 ]] && ! grep -q test <("$memcg" --list)
+	"$memcg" --unpin "test-$$" 2>"$dir/err" && [[ $status -eq 0 ]] &&
+		! grep -q test <("$memcg" --list)
 }
 
 full()

@@ -64,7 +64,8 @@ agrees()
 		sleep 0.5
 	done
 	# a name and a value on each line, as memory.stat has them
-	tr -d '{}' <"$dir/log" | tr ',' '\n' | sed -n 's/^"\(.*\)":\(.*\)$/\1 \2/p' | sort >"$dir/shown"
+	tr -d '{}' <"$dir/log" | tr ',' '\n' | sed -n 's/^"\(.*\)":\(.*\)$/\1 \2/p' |
+		sort >"$dir/shown"
 	grep -vE '^(slab|pgscan|pgsteal) ' "$dir/before" | sort >"$dir/wanted"
 	comm -23 "$dir/wanted" "$dir/shown" >>"$dir/err"
 	[[ ! -s $dir/err && $(wc -l <"$dir/wanted") -gt 30 ]] &&
@@ -92,14 +93,16 @@ absent()
 
 openmetrics()
 {
+	local faults="container_memory_failures_total{id=\"$rel/a\",failure_type=\"pgfault\""
+	local waiting="container_pressure_memory_waiting_seconds_total{id=\"$rel/a\"}"
+
 	shows -m -c current,limit,pgfault,pgmajfault,psi_some,pgscan_direct "$top" &&
 		[[ $(tail -n 1 "$dir/log") == "# EOF" ]] &&
 		grep -q '^# TYPE memcg_current_bytes gauge$' "$dir/log" &&
 		[[ $(grep -c '^# TYPE container_memory_failures counter$' "$dir/log") -eq 1 &&
 		   $(grep -c '^# HELP ' "$dir/log") -eq 5 ]] &&
-		grep -qE "^container_memory_failures_total\{id=\"$rel/a\",failure_type=\"pgfault\",scope=\"hierarchy\"\} [0-9]+$" \
-			"$dir/log" &&
-		grep -qE "^container_pressure_memory_waiting_seconds_total\{id=\"$rel/a\"\} [0-9.]+$" "$dir/log" &&
+		grep -qx "$faults,scope=\"hierarchy\"} [0-9][0-9]*" "$dir/log" &&
+		grep -qx "$waiting [0-9.][0-9.]*" "$dir/log" &&
 		grep -q "^memcg_limit_bytes{id=\"$rel/a\"} +Inf$" "$dir/log" &&
 		! grep -vE '^(# (TYPE|UNIT|HELP|EOF)|[a-z_]+\{id="[^"]*"[^}]*\} )' "$dir/log"
 }
@@ -110,8 +113,10 @@ fields()
 	echo 1G >"$top/b/memory.max"
 	echo 8M >"$top/b/memory.low"
 	shows --json - -c peak,limit,limit_low,limit_high,swap_limit "$top/b" &&
-		[[ $(value "$rel/b" limit) == 1073741824 && $(value "$rel/b" limit_low) == 8388608 &&
-		   $(value "$rel/b" limit_high) == '"max"' && $(value "$rel/b" swap_limit) == '"max"' &&
+		[[ $(value "$rel/b" limit) == 1073741824 &&
+		   $(value "$rel/b" limit_low) == 8388608 &&
+		   $(value "$rel/b" limit_high) == '"max"' &&
+		   $(value "$rel/b" swap_limit) == '"max"' &&
 		   $(value "$rel/b" peak) == "$(<"$top/b/memory.peak")" ]] &&
 		shows -c limit_high "$top/b" && grep -qE "^$rel/b +max$" "$dir/log" || return
 	echo max >"$top/b/memory.max"
@@ -128,8 +133,8 @@ narrow()
 
 	command -v script >/dev/null || return 0
 	mkdir "$top/b/$name"
-	script -q -c "stty cols 80 rows 24; exec '$stat' --interval 100 --times 1 '$top'" /dev/null \
-		>"$dir/log" 2>"$dir/err" </dev/null
+	script -q -c "stty cols 80 rows 24; exec '$stat' --interval 100 --times 1 '$top'" \
+		/dev/null >"$dir/log" 2>"$dir/err" </dev/null
 	rmdir "$top/b/$name"
 	grep -q "$rel/b/$name" "$dir/log" && grep -q 'columns fit' "$dir/log"
 }

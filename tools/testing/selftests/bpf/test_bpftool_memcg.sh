@@ -142,15 +142,16 @@ unregister()
 # names STRING: a cgroup with that name is shown as the second argument, everywhere
 names()
 {
-	local name=$1 shown=$2 ret=0
+	local name=$1 shown=$2 hex ret=0
 
+	hex=$(printf %s "$name" | od -An -tx1 | tr -d ' \n')
 	mkdir "$top/$name" || return
 	json "d['cgroup'].endswith('/x') is False and d['link_id'] > 0 and d['map_id'] > 0 and
 		d['name'] == 'a' and d['pinned'].endswith('/n/a')" \
 		struct_ops register "$object" "$pins/n" map a cgroup "$top/$name" || ret=1
 	says "^[[:space:]]cgroup_path /${top##*/}/$shown *\$" link show pinned "$pins/n/a" || ret=1
 	json "d['cgroup_path'].encode().decode('unicode_escape').encode('latin1') ==
-		b'/${top##*/}/' + bytes.fromhex('$(printf %s "$name" | od -An -tx1 | tr -d ' \n')')" \
+		b'/${top##*/}/' + bytes.fromhex('$hex')" \
 		link show pinned "$pins/n/a" || ret=1
 	says "^$top/$shown\$" cgroup tree "$top" || ret=1
 	json "len(d) == 1" cgroup tree "$top/$name" || ret=1
@@ -413,8 +414,8 @@ check "struct_ops show: JSON" json "d[0]['state'] == 'attached' and
 	d[0]['links'] == [{'id': $link, 'cgroup_id': $id, 'attach_flags': 'multi',
 			   'authority': 'host'}]" \
 	struct_ops show name a
-check "cgroup show" says "^$link +struct_ops +multi +a +memcg_bpf_ops map_id=$map authority=host\$" \
-	cgroup show "$top/a"
+line="$link +struct_ops +multi +a +memcg_bpf_ops map_id=$map authority=host"
+check "cgroup show" says "^$line\$" cgroup show "$top/a"
 check "cgroup show: JSON" json "len(d) == 1 and (d[0]['link_id'], d[0]['map_id'],
 	d[0]['cgroup_id'], d[0]['kernel_struct_ops'], d[0]['name'], d[0]['attach_flags'],
 	d[0]['attach_type']) == ($link, $map, $id, 'memcg_bpf_ops', 'a', 'multi', 'struct_ops')" \
