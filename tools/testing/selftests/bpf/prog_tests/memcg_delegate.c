@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include "memcg_helpers.h"
 #include "memcg_attach.skel.h"
+#include "memcg_protect.skel.h"
 
 #define MULTI		BPF_F_ALLOW_MULTI
 #define DELEGATE_UID	1000
@@ -250,6 +251,75 @@ static void test_read_only(void)
 		close(mnt);
 }
 
+#define CACHE		(8 * MEMCG_MB)
+#define B_OFFSET	(12 * MEMCG_MB)		/* out of the other's readahead */
+#define SOME_PAGES	(4L * 256)
+
+static struct memcg_protect *protector;
+
+static int attach_protector(void *unused)
+{
+	if (FAILED(attach_fd(protector->maps.a, cgroup[PA], MULTI) >= 0))
+		return 1;
+	memcg_pause();
+	return 0;
+}
+
+static int loop_fd;
+
+static int read_some(void *offset)
+{
+	return memcg_read_cache(loop_fd, *(size_t *)offset, CACHE);
+}
+
+/* What /p/a/c loses when 4 MiB are reclaimed from /p, in pages; -1 on failure */
+static long lost_by_delegate(int b)
+{
+	size_t offset_c = 0, offset_b = B_OFFSET;
+	long before;
+
+	ioctl(loop_fd, BLKFLSBUF, 0);
+	if (!ASSERT_OK(memcg_run(cgroup[PAC], read_some, &offset_c), "fill c") ||
+	    !ASSERT_OK(memcg_run(b, read_some, &offset_b), "fill b"))
+		return -1;
+	before = memcg_pages(cgroup[PAC]);
+	memcg_write(cgroup[P], "memory.reclaim", "4M");
+	return before - memcg_pages(cgroup[PAC]);
+}
+
+/*
+ * A delegate that protects everything takes nothing from /p/b, which is the host's:
+ * its PROTECT is worth what the host gave to /p/a, and nothing at /p/a itself.
+ */
+static void test_protect(void)
+{
+	pid_t pid = -1;
+	int b;
+
+	b = memcg_create("/p/b");
+	loop_fd = memcg_loop(B_OFFSET + CACHE);
+	protector = memcg_protect__open_and_load();
+	if (!ASSERT_OK_FD(b, "/p/b") || !ASSERT_OK_FD(loop_fd, "loop device") ||
+	    !ASSERT_OK_PTR(protector, "memcg_protect__open_and_load") ||
+	    !ASSERT_EQ(memcg_attach_errno(protector->maps.a, cgroup[P], 0), 0, "attach"))
+		goto out;
+	protector->bss->answer_low[0] = 1;
+	pid = container_spawn(attach_protector, NULL);
+	if (!ASSERT_TRUE(memcg_paused(pid), "attached in the container"))
+		goto out;
+
+	protector->bss->calls = 0;
+	ASSERT_GT(lost_by_delegate(b), SOME_PAGES / 8, "c, without a share of the host's");
+	ASSERT_GT(protector->bss->calls, 0, "calls");
+	ASSERT_OK(memcg_write_long(cgroup[PA], "memory.low", 2 * CACHE), "memory.low of a");
+	ASSERT_LE(lost_by_delegate(b), 128, "c, within what the host gave to a");
+out:
+	memcg_kill(pid);
+	memcg_protect__destroy(protector);
+	close(loop_fd);
+	close(b);
+}
+
 /* In the container: everything from nothing, by a token. */
 static int load_by_token(void *unused)
 {
@@ -344,6 +414,7 @@ void test_memcg_delegate(void)
 		{ "attach", test_attach },
 		{ "limit", test_limit },
 		{ "read_only", test_read_only },
+		{ "protect", test_protect },
 		{ "token", test_token },
 	};
 	struct btf *btf = btf__load_vmlinux_btf();
