@@ -6,9 +6,9 @@
  * memory.min of a memcg in each reclaim pass. For a memcg that has policies it
  * does so here: compute the kernel's own answer, ask the policies, and store what
  * they make of it in memory.elow and memory.emin. All of reclaim reads these
- * two, so no reclaimer knows about BPF. The two values are stored once: another
- * CPU that reclaims at the same time never finds the kernel's answer in place of
- * the policy's.
+ * two, so no reclaimer knows about BPF. Both are stored once, after the answer,
+ * so that a CPU that reclaims at the same time does not find the kernel's value in
+ * between.
  *
  * PROTECT is granted as elow, also when below_min() asked. What only a policy
  * protects is therefore reclaimed in the pass that ignores memory.low, before
