@@ -356,6 +356,28 @@ static void test_siblings(struct fixture *f)
 }
 
 /*
+ * A protected memcg may charge before reclaim comes to it. Catches: an effective
+ * memory.low of no more than the usage at which the policy was asked.
+ */
+static void test_room(struct fixture *f)
+{
+	struct bpf_link *granted = bpf_program__attach(f->skel->progs.granted);
+	struct range grown = { f->loop, SIZE, B_OFFSET - SIZE };
+
+	if (!ASSERT_OK_PTR(granted, "attach to the tracepoint"))
+		return;
+	answer(f, 0, PROTECT, DEFAULT);
+	if (reclaim_some(f, "memory.low", 0, 0)) {
+		ASSERT_SPARED(f->lost_a, "a");
+		ASSERT_GT(f->skel->bss->granted_usage, SIZE / 4096 / 2, "usage");
+		ASSERT_OK(memcg_run(f->a, read_range, &grown), "a grows by half");
+		ASSERT_GT(memcg_pages(f->a), (long)f->skel->bss->granted_usage, "usage of a");
+		ASSERT_GE((long)f->skel->bss->granted_elow, memcg_pages(f->a), "elow covers it");
+	}
+	bpf_link__destroy(granted);
+}
+
+/*
  * The share of an exposed cgroup that is removed is not lost. Catches: a claim
  * taken out of the parent twice.
  */
@@ -393,6 +415,7 @@ static void run(const char *lru)
 		{ "own_limit", test_own_limit },
 		{ "siblings", test_siblings },
 		{ "exposed_dies", test_exposed_dies },
+		{ "room", test_room },
 	};
 	struct fixture f;
 	char name[64];

@@ -10,6 +10,7 @@ __u64 calls;			/* of policy a */
 __u64 low_elow, low_usage;	/* what policy a was asked about its cgroup */
 __u64 min_emin, min_usage;
 __u64 watch_cgid, watch_elow;	/* elow of another cgroup */
+__u64 granted_elow, granted_usage;	/* what the answer about policy a's cgroup led to */
 
 static __always_inline bool applies(int policy, struct mem_cgroup *memcg)
 {
@@ -38,6 +39,17 @@ int BPF_PROG(a_min, struct mem_cgroup *memcg, unsigned long emin, unsigned long 
 	min_emin = emin;
 	min_usage = usage;
 	return answer_min[0];
+}
+
+SEC("tp_btf/bpf_memcg_protection")
+int BPF_PROG(granted, u64 policy_cgid, u64 memcg_cgid, int low, int min, unsigned long usage,
+	     unsigned long elow, unsigned long emin)
+{
+	if (memcg_cgid == answer_cgid[0]) {
+		granted_usage = usage;
+		granted_elow = elow;
+	}
+	return 0;
 }
 
 SEC("struct_ops")
