@@ -3,7 +3,7 @@
  * Who is reclaimed: each way of reclaim, each answer, beside what memory.low does.
  *
  *	/victim			idle, holds anonymous memory or page cache
- *	/walker			walks over more memory than there is
+ *	/walker			wants more memory than there is
  *	/locker			locks what would otherwise have to be used up first
  *
  * They are at the top level, or in a cgroup /p that has no memory.low of its own.
@@ -128,18 +128,24 @@ static void wait_for_room(void)
 		usleep(1000);
 }
 
+/*
+ * New memory in each round: what walks over the same memory again and again
+ * reclaims mostly from itself with the multi-gen LRU.
+ */
 static int walk(void *arg)
 {
 	const struct cell *cell = arg;
 	size_t size = WALK, i;
-	char *p, c;
+	char *p = MAP_FAILED, c;
 
 	if (cell->how == DIRECT)
 		size /= WALKERS;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return 1;
 	while (read(t.go, &c, 1) == 1) {
+		if (p != MAP_FAILED)
+			munmap(p, size);
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			return 1;
 		for (i = 0; i < size; i += 4096) {
 			/* Let kswapd do it, and wait for it. */
 			if (cell->how == KSWAPD && !(i % (128 * 4096)))
