@@ -49,7 +49,7 @@ const volatile __u64 slice_id;		/* of --each, which is not governed itself */
 const volatile __u64 threshold[NR_SIGNS];	/* active from this on; 0: not looked at */
 const volatile __u64 interval_ns = 200000000;
 const volatile __u64 hold_ns = 2000000000;
-const volatile __u32 delay_ms;
+const volatile __u64 delay_page_ns;	/* for a page that class low charges */
 const volatile __u32 nr_cpus = 1;
 const volatile bool protect_usage, expose = true, trace;
 
@@ -69,6 +69,7 @@ struct {
 } events SEC(".maps");
 
 #define count(x) __sync_fetch_and_add(&(x), 1)
+#define NSEC_PER_MSEC	1000000LL
 
 /*
  * The CPU time of the tasks in @cgrp. The kernel adds it up per CPU and sums
@@ -175,7 +176,7 @@ static void read_class(struct memcg_state *st)
 
 static bool high_is_active(__u64 now)
 {
-	return high_active_at && (__s64)(now - high_active_at) < RECENT_MS * 1000000LL;
+	return high_active_at && (__s64)(now - high_active_at) < RECENT_MS * NSEC_PER_MSEC;
 }
 
 static __u32 decide(struct memcg_state *st, bool active, __u64 now)
@@ -214,7 +215,7 @@ static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup
 	bool active;
 
 	count(stats.looks);
-	if (slice_id && now - st->read >= ATTRIBUTE_MS * 1000000ULL) {
+	if (slice_id && now - st->read >= ATTRIBUTE_MS * NSEC_PER_MSEC) {
 		st->read = now;
 		read_class(st);
 	}
@@ -277,19 +278,33 @@ int BPF_PROG(below_min, struct mem_cgroup *memcg, unsigned long emin, unsigned l
 	return answer(memcg, usage);
 }
 
+/*
+ * Each page costs the same, whether it is charged by itself, in a batch, or in a huge
+ * page. The kernel takes milliseconds: the rest stays owed by the cgroup, and may be
+ * below zero for a moment when two CPUs take the same millisecond.
+ */
 SEC("struct_ops/memcg_charged")
 unsigned int BPF_PROG(charged, struct mem_cgroup *memcg, unsigned int nr_pages)
 {
 	struct memcg_state *st;
+	unsigned int ms;
+	__s64 owed;
 
 	if (!high_is_active(bpf_ktime_get_ns()))
 		return 0;
 	st = bpf_cgrp_storage_get(&cgroups, memcg->css.cgroup, NULL, 0);
 	if (!st || st->class != CLASS_LOW)
 		return 0;
+	owed = __sync_fetch_and_add(&st->owed_ns, nr_pages * delay_page_ns) +
+	       nr_pages * delay_page_ns;
+	if (owed < NSEC_PER_MSEC)
+		return 0;
+	ms = (__u64)owed / NSEC_PER_MSEC;
+	__sync_fetch_and_add(&st->owed_ns, -(__s64)(ms * NSEC_PER_MSEC));
 	count(st->delays);
 	count(stats.delays);
-	return delay_ms;
+	__sync_fetch_and_add(&stats.delayed_ms, ms);
+	return ms;
 }
 
 /* A new cgroup counts as active: nothing is taken before it was watched for a while. */

@@ -34,11 +34,11 @@
 static struct targets each, highs, lows;
 static unsigned int signs = 1 << NR_SIGNS;	/* not given */
 static unsigned long long cpu_ms, faults = 64, refaults = 16, stall_us;
-static unsigned long long interval_ms = 200, hold_ms = 2000, delay_ms, duration_s;
+static unsigned long long interval_ms = 200, hold_ms = 2000, delay_ms;
 enum { KEEP_LOW, KEEP_USAGE };
 static unsigned int protect = KEEP_LOW;
-static bool steer_min, no_expose, trace, watching, list_pinned;
-static const char *pin_name, *unpin_name, *operand;
+static bool steer_min, no_expose, trace, watching;
+static const char *operand;
 
 static struct memcg *skel;
 static const char *ended;
@@ -68,13 +68,9 @@ static const struct option_spec options[] = {
 	  "all that it uses (default low; usage for high ones)", CHOICE, 0, &protect },
 	{ "min", NULL, "steer memory.min, too: an idle one has none", FLAG, 0, &steer_min },
 	{ "no-expose", NULL, "leave an idle one its static protection", FLAG, 0, &no_expose },
-	{ "delay", "MS", "delay each charge of low ones while a high one works and\n"
-	  "memory is reclaimed, 0..2000 (default 0: none)", NUMBER, 0, &delay_ms, 0, 2000 },
-	{ "duration", "S", "stop after S seconds, 1..31536000",
-	  NUMBER, 0, &duration_s, 1, 31536000 },
-	{ "pin", "NAME", "leave the policy running under this name, and end", TEXT, 0, &pin_name },
-	{ "unpin", "NAME", "end the policy of this name", TEXT, 0, &unpin_name },
-	{ "list", NULL, "show the policies that were left running", FLAG, 'l', &list_pinned },
+	{ "delay", "MS", "delay low ones by MS for each 256 KiB that they charge while\n"
+	  "a high one works and memory is reclaimed; in proportion for\n"
+	  "less or more, 0..2000 (default 0: none)", NUMBER, 0, &delay_ms, 0, 2000 },
 	{ "watch", NULL, "show once a second who is protected, exposed and delayed,\n"
 	  "of what this starts, or of the policy NAME", FLAG, 'w', &watching },
 	{ "trace", NULL, "write changed decisions to trace_pipe, too", FLAG, 0, &trace },
@@ -195,7 +191,7 @@ static int load(void)
 			skel->rodata->threshold[i] = threshold[i];
 	skel->rodata->interval_ns = interval_ms * NSEC_PER_MSEC;
 	skel->rodata->hold_ns = hold_ms * NSEC_PER_MSEC;
-	skel->rodata->delay_ms = delay_ms;
+	skel->rodata->delay_page_ns = delay_ms * NSEC_PER_MSEC * sysconf(_SC_PAGESIZE) / DELAY_BYTES;
 	skel->rodata->nr_cpus = libbpf_num_possible_cpus();
 	skel->rodata->protect_usage = protect == KEEP_USAGE;
 	skel->rodata->expose = !no_expose;
@@ -312,8 +308,9 @@ static void write_json(FILE *f)
 		s->asked_low, s->asked_min);
 	fprintf(f, "\"answered_default\": %llu, \"answered_protect\": %llu, \"answered_expose\": %llu, ",
 		s->answers[LEAVE], s->answers[PROTECT], s->answers[EXPOSE]);
-	fprintf(f, "\"delays\": %llu, \"delay_ms\": %llu, \"online_calls\": %llu, \"offline_calls\": %llu}\n",
-		s->delays, delay_ms, s->online, s->offline);
+	fprintf(f, "\"delays\": %llu, \"delayed_ms\": %llu, \"delay_ms\": %llu, ",
+		s->delays, s->delayed_ms, delay_ms);
+	fprintf(f, "\"online_calls\": %llu, \"offline_calls\": %llu}\n", s->online, s->offline);
 }
 
 static int run(int signal_fd)
@@ -412,7 +409,7 @@ int main(int argc, char **argv)
 {
 	int signal_fd, err;
 
-	err = parse_options(argc, argv, options, &operand, help_head, help_tail);
+	err = parse_options(argc, argv, options, policy_options, &operand, help_head, help_tail);
 	if (err)
 		return err;
 	if (probe_only)

@@ -22,6 +22,7 @@ enum memcg_decision { LEAVE, PROTECT, EXPOSE };
 #define LOOK_DIVISOR	10	/* so many looks in an interval, at most */
 #define ATTRIBUTE_MS	1000	/* how old what is known of an attribute may be */
 #define RECENT_MS	1000	/* a cgroup of class high was active just now */
+#define DELAY_BYTES	(256 << 10)	/* the amount charged that --delay is for */
 
 /* What the policy knows of a cgroup, all times in ns of CLOCK_MONOTONIC. */
 struct memcg_state {
@@ -35,6 +36,7 @@ struct memcg_state {
 	unsigned long long read;		/* when the attribute was */
 	unsigned long long answers[3];		/* by enum memcg_decision */
 	unsigned long long delays;
+	long long owed_ns;			/* delay, less than a millisecond */
 	unsigned int class;
 	unsigned int sign;
 	unsigned int decision;
@@ -45,7 +47,7 @@ struct memcg_stats {
 	unsigned long long answers[3];
 	unsigned long long asked_low, asked_min;
 	unsigned long long looks, changes;
-	unsigned long long delays;
+	unsigned long long delays, delayed_ms;
 	unsigned long long online, offline;	/* calls */
 };
 

@@ -25,7 +25,9 @@
 
 #define MAX_OPTIONS	40
 
-bool verbose, quiet, probe_only;
+bool verbose, quiet, probe_only, list_pinned;
+unsigned long long duration_s;
+const char *pin_name, *unpin_name;
 const char *json_path;
 FILE *json_file;
 static FILE *log_file;
@@ -94,6 +96,15 @@ static const struct option_spec common_options[] = {
 	{ "verbose", NULL, "show what libbpf says", FLAG, 'v', &verbose },
 	{ "version", NULL, "show the version", SHOW_VERSION, 'V', NULL },
 	{ "help", NULL, "show this", SHOW_HELP, 'h', NULL },
+};
+
+const struct option_spec policy_options[] = {
+	{ "duration", "S", "stop after S seconds, 1..31536000",
+	  NUMBER, 0, &duration_s, 1, 31536000 },
+	{ "pin", "NAME", "leave the policy running under this name, and end", TEXT, 0, &pin_name },
+	{ "unpin", "NAME", "end the policy of this name", TEXT, 0, &unpin_name },
+	{ "list", NULL, "show the policies that were left running", FLAG, 'l', &list_pinned },
+	{ }
 };
 
 static int parse_number(const struct option_spec *o, const char *text)
@@ -222,17 +233,20 @@ static void show_help(const struct option_spec *specs, unsigned int n, const cha
 	fputs(tail, stdout);
 }
 
-int parse_options(int argc, char **argv, const struct option_spec *specs, const char **operand,
+int parse_options(int argc, char **argv, const struct option_spec *specs,
+		  const struct option_spec *more, const char **operand,
 		  const char *head, const char *tail)
 {
 	struct option_spec all[MAX_OPTIONS];
 	struct option options[MAX_OPTIONS + 1] = {};
 	char letters[2 * MAX_OPTIONS + 1] = "";
 	const struct option_spec *o;
-	int c, i, n, err = 0;
+	int c, i, n = 0, err = 0;
 
-	for (n = 0; specs[n].name; n++)
-		all[n] = specs[n];
+	for (; specs->name; specs++)
+		all[n++] = *specs;
+	for (; more && more->name; more++)
+		all[n++] = *more;
 	memcpy(all + n, common_options, sizeof(common_options));
 	n += ARRAY_SIZE(common_options);
 	for (i = 0; i < n; i++) {

@@ -25,7 +25,9 @@
 #define PIN_ROOT	"/sys/fs/bpf/memcg"
 #define VERSION		"1"
 
-extern bool verbose, quiet, probe_only;
+extern bool verbose, quiet, probe_only, list_pinned;
+extern unsigned long long duration_s;
+extern const char *pin_name, *unpin_name;
 extern const char *json_path;	/* --json, "-" for stdout */
 
 /* One line on stderr; returns @status. */
@@ -65,13 +67,17 @@ struct mark {
 };
 
 /*
- * Fill the values of @specs, which end with an empty one, and of the options that
- * all have: --json, --probe, --quiet, --verbose, --version, --help. At most one
- * argument that is no option goes to @operand, if that is not NULL. --help prints
- * @head, the options and @tail.
+ * Fill the values of @specs and of @more, which end with an empty one, and of the
+ * options that all have: --json, --probe, --quiet, --verbose, --version, --help. @more
+ * may be NULL. At most one argument that is no option goes to @operand, if that is not
+ * NULL. --help prints @head, the options and @tail.
  */
-int parse_options(int argc, char **argv, const struct option_spec *specs, const char **operand,
+int parse_options(int argc, char **argv, const struct option_spec *specs,
+		  const struct option_spec *more, const char **operand,
 		  const char *head, const char *tail);
+
+/* What each program that attaches a policy has: --duration, --pin, --unpin, --list. */
+extern const struct option_spec policy_options[];
 
 /* Cgroups */
 

@@ -44,6 +44,7 @@ extern int bpf_cgroup_read_xattr(struct cgroup *cgroup, const char *name__str,
 #define MAY_SWAP	2	/* MEMCG_RECLAIM_MAY_SWAP, a macro of the kernel's */
 
 #define NSEC_PER_MSEC	1000000ULL
+#define ENODATA		61
 #define PF_EXITING	0x00000004
 #define PF_KTHREAD	0x00200000
 #define MAX_DEPTH	64	/* of cgroups below the one that is kept */
@@ -98,7 +99,7 @@ struct kept {
 	/* All that was reclaimed from it, and how long that took */
 	__u64 reclaimed, took_ns;
 	__u32 start_share, stop_share;	/* its own, by its attribute, or 0 */
-	bool off;			/* by its attribute */
+	bool off, bad_attribute;	/* by its attribute */
 	char attribute[16];
 };
 
@@ -131,27 +132,38 @@ struct {
 	__type(value, __s64);
 } owed_ns SEC(".maps");
 
-/* Two percentages, "95 90", of the limit; or off; or nothing that is understood. */
-static void parse_attribute(struct kept *k, int len)
+/*
+ * What the attribute of @len bytes, or -errno, says: the start mark in percent of the
+ * limit, and after a blank the stop mark; or off. Returns false if it says neither.
+ */
+static bool parse_attribute(struct kept *k, int len)
 {
-	__u32 shares[2] = {}, n = 0;
+	__u32 shares[2] = {};
+	bool second = false;
 	int i;
 
-	k->off = len >= 3 && k->attribute[0] == 'o' && k->attribute[1] == 'f';
+	k->start_share = 0;
+	k->stop_share = 0;
+	k->off = len == 3 && !bpf_strncmp(k->attribute, 3, "off");
+	if (k->off || len == -ENODATA)
+		return true;
+	if (len <= 0)
+		return false;
 	for (i = 0; i < (int)sizeof(k->attribute) && i < len; i++) {
 		char c = k->attribute[i];
 
-		if (c >= '0' && c <= '9' && n < 2)
-			shares[n] = shares[n] * 10 + (c - '0') * (WHOLE / 100);
-		else if (c == ' ')
-			n = n ? 2 : 1;
+		if (c == ' ' && !second)
+			second = true;
+		else if (c < '0' || c > '9' || shares[second] >= WHOLE)
+			return false;
+		else
+			shares[second] = shares[second] * 10 + (c - '0') * (WHOLE / 100);
 	}
-	if (!shares[0] || shares[0] >= WHOLE || shares[1] >= shares[0]) {
-		shares[0] = 0;
-		shares[1] = 0;
-	}
+	if (!shares[0] || shares[0] >= WHOLE || shares[1] >= shares[0] || second != !!shares[1])
+		return false;
 	k->start_share = shares[0];
 	k->stop_share = shares[1];
+	return true;
 }
 
 static void read_attribute(struct kept *k, __u64 id)
@@ -165,7 +177,8 @@ static void read_attribute(struct kept *k, __u64 id)
 	cgrp = bpf_cgroup_from_id(id);
 	if (!cgrp)
 		return;
-	parse_attribute(k, bpf_cgroup_read_xattr(cgrp, "user.memcg_reclaim", &value));
+	k->bad_attribute = !parse_attribute(k, bpf_cgroup_read_xattr(cgrp, "user.memcg_reclaim",
+								     &value));
 	bpf_cgroup_release(cgrp);
 }
 
@@ -182,7 +195,7 @@ static void look(struct kept *k, __u64 id, struct page_counter *counter, __u64 n
 	struct page_counter *up = counter;
 	struct memcg_reclaim_event *event;
 	struct memcg_marks m = { .limit = NO_LIMIT };
-	bool too_high = false;
+	bool too_high = false, was_bad = k->bad_attribute;
 	int i;
 
 	if (each && now - k->read > ATTRIBUTE_MS * NSEC_PER_MSEC) {
@@ -226,20 +239,23 @@ static void look(struct kept *k, __u64 id, struct page_counter *counter, __u64 n
 			m.brake = m.start + (m.limit - m.start) / 2;
 		m.span = m.limit - m.brake;
 	}
-	if (k->off || m.limit != k->marks.limit || m.start != k->marks.start) {
-		event = k->off ? NULL : bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	/* --each with a size as --start has one for cgroups without a limit, too */
+	if (k->off || (each && m.limit == NO_LIMIT)) {
+		m.start = NO_LIMIT;
+		m.stop = NO_LIMIT;
+		m.span = 0;
+	}
+	if (m.limit != k->marks.limit || m.start != k->marks.start ||
+	    k->bad_attribute > was_bad) {
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 		if (event) {
 			event->id = id;
 			event->marks = m;
 			event->start_too_high = too_high;
-			event->by_attribute = k->start_share;
+			event->by_attribute = k->off || k->start_share;
+			event->bad_attribute = k->bad_attribute;
 			bpf_ringbuf_submit(event, 0);
 		}
-	}
-	if (k->off) {
-		m.start = NO_LIMIT;
-		m.stop = NO_LIMIT;
-		m.span = 0;
 	}
 	k->marks = m;
 	k->looked = now;

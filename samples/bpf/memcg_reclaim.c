@@ -50,10 +50,7 @@ static unsigned int triggers = TRIGGER_USAGE;
 static unsigned long long batch;
 static unsigned long long stall_us = 50000;
 static unsigned long long faults = 2000;
-static unsigned long long duration_s;
 static unsigned int use_task_work;
-static const char *pin_name, *unpin_name;
-static bool list_pinned;
 
 static struct memcg_reclaim *skel;
 static unsigned long long page;
@@ -80,11 +77,6 @@ static const struct option_spec options[] = {
 	  NUMBER, 0, &faults, 1, 10000000 },
 	{ "batch", "PAGES", "reclaimed at once, 32..4096 (default 512; 32 in\ntask-work)",
 	  NUMBER, 0, &batch, 32, 4096 },
-	{ "duration", "S", "stop after S seconds, 1..31536000",
-	  NUMBER, 0, &duration_s, 1, 31536000 },
-	{ "pin", "NAME", "leave the policy running under this name, and end", TEXT, 0, &pin_name },
-	{ "unpin", "NAME", "end the policy of this name", TEXT, 0, &unpin_name },
-	{ "list", NULL, "show the policies that were left running", FLAG, 'l', &list_pinned },
 	{ }
 };
 
@@ -275,8 +267,11 @@ static int on_event(void *ctx, void *data, size_t size)
 	char path[PATH_MAX];
 
 	cgroup_path(e->id, path, sizeof(path));
-	if (e->marks.limit == NO_LIMIT && e->marks.start == NO_LIMIT) {
-		say("%s: no limit any more", path);
+	if (e->bad_attribute)
+		say("%s: warning: user.memcg_reclaim is neither percentages, such as \"95 90\", nor off: ignored",
+		    path);
+	if (e->marks.start == NO_LIMIT) {
+		say("%s: %s", path, e->by_attribute ? "off, by its attribute" : "no limit any more");
 	} else {
 		if (e->start_too_high)
 			say("%s: warning: --start can never be reached below a limit of %llu KiB, using 75%% of that",
@@ -408,7 +403,7 @@ int main(int argc, char **argv)
 	int signal_fd, err;
 
 	page = sysconf(_SC_PAGESIZE);
-	err = parse_options(argc, argv, options, &operand, help_head, help_tail);
+	err = parse_options(argc, argv, options, policy_options, &operand, help_head, help_tail);
 	if (err)
 		return err;
 	if (probe_only)

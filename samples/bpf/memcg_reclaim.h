@@ -49,7 +49,8 @@ struct memcg_reclaim_event {
 	unsigned long long id;
 	struct memcg_marks marks;
 	unsigned int start_too_high;	/* a given --start that could not be reached */
-	unsigned int by_attribute;	/* the cgroup's own shares are used */
+	unsigned int by_attribute;	/* the cgroup's own shares are used, or it is off */
+	unsigned int bad_attribute;	/* it has one that is not understood */
 };
 
 #endif /* MEMCG_RECLAIM_H */

@@ -19,6 +19,7 @@ cleanup()
 {
 	[[ -z ${busy[*]-} ]] || kill "${busy[@]}" 2>/dev/null
 	"$memcg" --unpin "test-$$" >/dev/null 2>&1
+	[[ -z ${thp-} ]] || echo "$thp" >/sys/kernel/mm/transparent_hugepage/enabled
 	rmdir "$top"/*/ "$top" 2>/dev/null
 }
 
@@ -171,11 +172,13 @@ sees_below()
 	stop && emptied "$top/high/sub" && rmdir "$top/high/sub" && [[ $status -eq 0 ]]
 }
 
-# delays: a low that charges waits, but only while a high one works
+# delays never|always: a low that charges 16 MiB, in huge pages or not, waits for
+# 20 ms 64 times, but only while a high one works
 delays()
 {
 	local start took
 
+	[[ -z $thp ]] || echo "$1" >/sys/kernel/mm/transparent_hugepage/enabled || return
 	fresh && cache high 16 0
 	begin --hold 300 --delay 20 && asked '/high: idle' || return
 	busy high
@@ -184,10 +187,11 @@ delays()
 	while :; do echo 64K >"$top/memory.reclaim"; sleep 0.1; done 2>/dev/null &
 	busy+=("$!")
 	start=${EPOCHREALTIME/./}
-	fault low 2
-	took=$((${EPOCHREALTIME/./} - start))
+	fault low 16
+	took=$(((${EPOCHREALTIME/./} - start) / 1000))
+	[[ -z $thp ]] || echo "$thp" >/sys/kernel/mm/transparent_hugepage/enabled
 	end_busy
-	stop && [[ $(counter delays) -gt 0 && $took -ge 200000 ]]
+	stop && [[ $(counter delayed_ms) -ge 1240 && $(counter delayed_ms) -le 1600 && $took -ge 1240 ]]
 }
 
 no_delays()
@@ -312,6 +316,20 @@ classes()
 	stop && ! grep -q /ignored "$dir/log" && [[ $status -eq 0 ]]
 }
 
+# a class that changes, and one that is none, while it runs
+class_changes()
+{
+	fresh && cache high 16 0
+	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose (normal' &&
+		classify high ignore && asked '/high: idle .*: leave .*(ignore' &&
+		classify high higher && asked '/high: idle .*: expose (normal' || return
+	: >"$dir/log"
+	classify high ignore && asked '/high: idle .*: leave .*(ignore' || return
+	: >"$dir/log"
+	python3 -c 'import os, sys; os.removexattr(sys.argv[1], "user.memcg_bpf")' "$top/high" &&
+		asked '/high: idle .*: expose (normal' && stop
+}
+
 # watched PATTERN: --watch shows it of the pinned policy while memory is reclaimed,
 # within 20 s. Page faults that the kernel had not added up yet may show as activity
 # at first.
@@ -388,6 +406,7 @@ attributes=$(sed -n 's/^\([a-z]*\) *extended attributes.*/\1/p' "$dir/log")
 echo +memory >"$root/cgroup.subtree_control"
 mkdir "$top" && fresh || exit 1
 busy=()
+thp=$(sed -n 's/.*\[\(.*\)\].*/\1/p' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)
 
 check "--probe finds the policies" grep -q 'yes *memory cgroup policies' "$dir/log"
 check "--help ends well" helps --high
@@ -433,7 +452,12 @@ check "several of each" several
 check "CPU time is activity" sees_cpu
 check "so are page faults" sees_faults
 check "and what a cgroup below does" sees_below
-check "charges of low are delayed while high works" delays
+check "charges of low are delayed while high works" delays never
+if [[ -n $thp ]]; then
+	check "huge pages are delayed like as many others" delays always
+else
+	skip "huge pages are delayed like as many others" "no CONFIG_TRANSPARENT_HUGEPAGE"
+fi
 check "but not while it is idle" no_delays
 check "an idle high is exposed, static memory.low or not" exposes
 check "an active high is protected without memory.low" protects
@@ -446,6 +470,7 @@ check "--each steers all below, those to come, too" each
 check "--protect usage" each_usage
 if command -v python3 >/dev/null && [[ $attributes == yes ]]; then
 	check "classes by extended attribute" classes
+	check "which may change" class_changes
 else
 	skip "classes by extended attribute" "no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
 fi

@@ -163,7 +163,46 @@ attributes()
 		attribute low "50 25" && attribute off "off" || return
 	begin --each "$top" && cache low 96 0 && cache off 96 100 &&
 		[[ $(events low max) -eq 0 && $(events off max) -gt 0 ]] && stop &&
-		grep -q '/low: reclaim from 32768 KiB down to 16384 KiB, by its attribute' "$dir/log"
+		grep -q '/low: reclaim from 32768 KiB down to 16384 KiB, by its attribute' "$dir/log" &&
+		grep -q '/off: off, by its attribute' "$dir/log"
+}
+
+# charged PATTERN: appears in the log while low charges, within 20 s
+charged()
+{
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		! grep -q -- "$1" "$dir/log" || return 0
+		cache low 1 $((100 + i))
+		sleep 0.1
+	done
+	return 1
+}
+
+# an attribute that is set, changed and removed while it runs
+attribute_changes()
+{
+	fresh && echo 64M >"$top/low/memory.max" && begin --each "$top" || return
+	charged '/low: reclaim from 49152 KiB' && attribute low 40 &&
+		charged '/low: reclaim from 26208 KiB down to 22932 KiB, by its attribute' &&
+		attribute low off && charged '/low: off, by its attribute' || return
+	: >"$dir/log"
+	python3 -c 'import os, sys; os.removexattr(sys.argv[1], "user.memcg_reclaim")' "$top/low" &&
+		charged '/low: reclaim from 49152 KiB' && stop
+}
+
+# nonsense is said once, and does not count
+bad_attributes()
+{
+	local text
+
+	fresh && echo 64M >"$top/low/memory.max" || return
+	for text in '95%' '90 95' '95  90' '95 90 85' '95 ' '100' 'offer' '123456789012345678'; do
+		attribute low "$text" && begin --each "$top" && charged 'low: warning: user' &&
+			charged '/low: reclaim from 49152 KiB down to 43008 KiB$' && stop &&
+			[[ $(grep -c warning "$dir/log") -eq 1 ]] || return
+	done
 }
 
 pinned()
@@ -230,6 +269,8 @@ check "SIGHUP ends it" hangs_up
 check "--each keeps all that have a limit" each
 if command -v python3 >/dev/null && [[ $attributes == yes ]]; then
 	check "marks by extended attribute" attributes
+	check "which may change" attribute_changes
+	check "and may be nonsense" bad_attributes
 else
 	skip "marks by extended attribute" "no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
 fi
