@@ -468,6 +468,7 @@ static unsigned int brake(struct kept *k, __u64 usage, unsigned int nr_pages)
 		ms = BRAKE_MAX_MS;
 	*owed = 0;
 	count(stats.delays);
+	__sync_fetch_and_add(&stats.delayed_ms, ms);
 	return ms;
 }
 

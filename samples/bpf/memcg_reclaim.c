@@ -337,8 +337,9 @@ static void write_json(FILE *f)
 		ended, s->by_usage, s->by_psi, s->by_faults);
 	fprintf(f, "\"starts\": %llu, \"runs\": %llu, \"rounds\": %llu, \"reclaimed\": %llu, \"run_us\": %llu, ",
 		s->starts, s->runs, s->rounds, s->reclaimed * page, s->run_ns / 1000);
-	fprintf(f, "\"back_offs\": %llu, \"refused\": %llu, \"delays\": %llu, \"most_used\": %llu}\n",
-		s->back_offs, s->refused, s->delays, s->most_used * page);
+	fprintf(f, "\"back_offs\": %llu, \"refused\": %llu, \"delays\": %llu, \"delayed_ms\": %llu, ",
+		s->back_offs, s->refused, s->delays, s->delayed_ms);
+	fprintf(f, "\"most_used\": %llu}\n", s->most_used * page);
 }
 
 static int show_pinned(const struct pinned *p, int map_fd)

@@ -39,7 +39,7 @@ struct memcg_reclaim_stats {
 	unsigned long long starts, runs, rounds;
 	unsigned long long reclaimed;			/* pages */
 	unsigned long long run_ns;			/* elapsed, in runs */
-	unsigned long long back_offs, refused, delays;
+	unsigned long long back_offs, refused, delays, delayed_ms;
 	unsigned long long most_used;			/* pages */
 	unsigned long long kept;			/* cgroups at present */
 };
