@@ -23,6 +23,7 @@ build_bench_program()
 		-fms-extensions -Wno-microsoft-anon-tag -I"$BUILD/samples" \
 		-I"$libbpf/include" -I"$here" -c "$here/$1.bpf.c" -o "$out/$1.bpf.o" &&
 	"$BUILD/bpftool" gen skeleton "$out/$1.bpf.o" name "$1_bench" >"$out/$1.skel.h" &&
-	gcc -g -O2 -Wall -Werror -I"$out" -I"$libbpf/include" -I"$TREE/tools/include/uapi" \
+	gcc -g -O2 -Wall -Werror -I"$out" -I"$BUILD/samples" -I"$libbpf/include" \
+		-I"$TREE/tools/include/uapi" \
 		-I"$here" "$here/$1.c" "$libbpf/libbpf.a" -lelf -lz -lpthread -o "$out/$1"
 }

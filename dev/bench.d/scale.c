@@ -12,6 +12,10 @@
  *	scale daemon DIR LOW
  *		what the policy does, in user space: memory.low is LOW for those that used
  *		CPU time, and 0 for those that did not for 2 s.
+ *	scale mkdir DIR N SECONDS
+ *		N empty cgroups in DIR; how long it takes meanwhile to make another one and to
+ *		remove it, again and again: both wait for cgroup_mutex, which an iterator over
+ *		cgroups holds.
  *
  * The daemon is what a careful author would write: it keeps all files open, reads
  * with pread(), writes only what changes, learns of new cgroups by inotify, and
@@ -489,12 +493,48 @@ static int run_daemon(char **argv)
 	return 0;
 }
 
+static int run_mkdir(char **argv)
+{
+	static unsigned long long took[1000000];
+	int n = atoi(argv[1]), seconds = atoi(argv[2]), dir, i;
+	unsigned long long end, before, now;
+	size_t nr = 0;
+	char name[32];
+
+	dir = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		fail(argv[0]);
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		close(make_cgroup(dir, name));
+	}
+	now = now_us();
+	end = now + seconds * 1000000ULL;
+	while (now < end && nr < sizeof(took) / sizeof(*took)) {
+		before = now_us();
+		if (mkdirat(dir, "another", 0755) || unlinkat(dir, "another", AT_REMOVEDIR))
+			fail("another");
+		now = now_us();
+		took[nr++] = now - before;
+	}
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		unlinkat(dir, name, AT_REMOVEDIR);
+	}
+	qsort(took, nr, sizeof(*took), compare);
+	printf("{\"made\": %zu, \"p50_us\": %llu, \"p99_us\": %llu, \"max_us\": %llu}\n",
+	       nr, took[nr / 2], took[nr * 99 / 100], took[nr - 1]);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 8 && !strcmp(argv[1], "run"))
 		return run(argc - 2, argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "daemon"))
 		return run_daemon(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "mkdir"))
+		return run_mkdir(argv + 2);
 	fprintf(stderr, "usage: see the first comment of scale.c\n");
 	return 2;
 }

@@ -32,6 +32,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
 #include "memcg.h"
+#include "memcg_owed.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -69,7 +70,6 @@ struct {
 } events SEC(".maps");
 
 #define count(x) __sync_fetch_and_add(&(x), 1)
-#define NSEC_PER_MSEC	1000000LL
 
 /*
  * The CPU time of the tasks in @cgrp. The kernel adds it up per CPU and sums
@@ -278,29 +278,21 @@ int BPF_PROG(below_min, struct mem_cgroup *memcg, unsigned long emin, unsigned l
 	return answer(memcg, usage);
 }
 
-/*
- * Each page costs the same, whether it is charged by itself, in a batch, or in a huge
- * page. The kernel takes milliseconds: the rest stays owed by the cgroup, and may be
- * below zero for a moment when two CPUs take the same millisecond.
- */
+/* Each page costs the same, charged by itself, in a batch, or in a huge page. */
 SEC("struct_ops/memcg_charged")
 unsigned int BPF_PROG(charged, struct mem_cgroup *memcg, unsigned int nr_pages)
 {
 	struct memcg_state *st;
 	unsigned int ms;
-	__s64 owed;
 
 	if (!high_is_active(bpf_ktime_get_ns()))
 		return 0;
 	st = bpf_cgrp_storage_get(&cgroups, memcg->css.cgroup, NULL, 0);
 	if (!st || st->class != CLASS_LOW)
 		return 0;
-	owed = __sync_fetch_and_add(&st->owed_ns, nr_pages * delay_page_ns) +
-	       nr_pages * delay_page_ns;
-	if (owed < NSEC_PER_MSEC)
+	ms = owe(&st->owed_ns, nr_pages * delay_page_ns);
+	if (!ms)
 		return 0;
-	ms = (__u64)owed / NSEC_PER_MSEC;
-	__sync_fetch_and_add(&st->owed_ns, -(__s64)(ms * NSEC_PER_MSEC));
 	count(st->delays);
 	count(stats.delays);
 	__sync_fetch_and_add(&stats.delayed_ms, ms);

@@ -23,6 +23,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
+#include "memcg_owed.h"
 #include "memcg_reclaim.h"
 
 char _license[] SEC("license") = "GPL";
@@ -43,7 +44,6 @@ extern int bpf_cgroup_read_xattr(struct cgroup *cgroup, const char *name__str,
 			 1U << ___GFP_IO_BIT | 1U << ___GFP_FS_BIT)
 #define MAY_SWAP	2	/* MEMCG_RECLAIM_MAY_SWAP, a macro of the kernel's */
 
-#define NSEC_PER_MSEC	1000000ULL
 #define ENODATA		61
 #define PF_EXITING	0x00000004
 #define PF_KTHREAD	0x00200000
@@ -98,6 +98,7 @@ struct kept {
 	__u64 burst_since, burst_pages, burst_most;
 	/* All that was reclaimed from it, and how long that took */
 	__u64 reclaimed, took_ns;
+	__s64 owed_ns;			/* delay, or credit if negative */
 	__u32 start_share, stop_share;	/* its own, by its attribute, or 0 */
 	bool off, bad_attribute;	/* by its attribute */
 	char attribute[16];
@@ -123,14 +124,6 @@ struct {
 	__type(key, int);
 	__type(value, struct task_elem);
 } tasks SEC(".maps");
-
-/* Delay owed on a CPU, less than a millisecond of it, or credit if negative */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, int);
-	__type(value, __s64);
-} owed_ns SEC(".maps");
 
 /*
  * What the attribute of @len bytes, or -errno, says: the start mark in percent of the
@@ -452,21 +445,12 @@ static unsigned int brake(struct kept *k, __u64 usage, unsigned int nr_pages)
 {
 	__u64 cost = cost_ns(k, usage, nr_pages);
 	unsigned int ms;
-	int key = 0;
-	__s64 *owed;
 
 	if (!cost || k->back_off_ms == BACK_OFF_MAX_MS)
 		return 0;
-	owed = bpf_map_lookup_elem(&owed_ns, &key);
-	if (!owed)
+	ms = owe(&k->owed_ns, cost);
+	if (!ms)
 		return 0;
-	*owed += cost;
-	if (*owed < (__s64)NSEC_PER_MSEC)
-		return 0;
-	ms = (__u64)*owed / NSEC_PER_MSEC;
-	if (ms > BRAKE_MAX_MS)
-		ms = BRAKE_MAX_MS;
-	*owed = 0;
 	count(stats.delays);
 	__sync_fetch_and_add(&stats.delayed_ms, ms);
 	return ms;
@@ -475,15 +459,10 @@ static unsigned int brake(struct kept *k, __u64 usage, unsigned int nr_pages)
 /* What a task gives back to the cgroup, which is not what a kernel thread reclaims. */
 static void give_back(struct kept *k, struct page_counter *counter, unsigned int nr_pages)
 {
-	__s64 *owed, most = BRAKE_MAX_MS * NSEC_PER_MSEC;
-	int key = 0;
+	__u64 worth = cost_ns(k, counter->usage.counter, nr_pages);
 
-	owed = bpf_map_lookup_elem(&owed_ns, &key);
-	if (!owed)
-		return;
-	*owed -= cost_ns(k, counter->usage.counter, nr_pages);
-	if (*owed < -most)
-		*owed = -most;
+	if (worth && k->owed_ns > -CREDIT_MAX_MS * NSEC_PER_MSEC)
+		__sync_fetch_and_add(&k->owed_ns, -(__s64)worth);
 }
 
 /* A charge to the cgroup @id, or to one below it. Returns how many ms to delay it. */

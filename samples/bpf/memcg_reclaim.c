@@ -66,8 +66,9 @@ static const struct option_spec options[] = {
 	{ "start", "MARK", "from this usage on (default 75%)", MARK, 0, &start_mark },
 	{ "stop", "MARK", "down to this one (default 7/8 of --start; 99.2% of it in\n"
 	  "task-work, where somebody waits for it)", MARK, 0, &stop_mark },
-	{ "brake", "MARK|off", "delay charges above this, by up to 10 ms at the limit\n"
-	  "(default: half way from --start to the limit)", MARK, 0, &brake_mark, 0, 1 },
+	{ "brake", "MARK|off", "delay charges above this, at the limit by twice the time\n"
+	  "that it takes to reclaim as much (default: half way from\n"
+	  "--start to the limit)", MARK, 0, &brake_mark, 0, 1 },
 	{ "trigger", "usage|psi|faults", "some of these, joined by commas: usage above --start\n"
 	  "(default), tasks that stall, many page faults. The last\n"
 	  "two reclaim above --stop while they fire", CHOICES, 't', &triggers },

@@ -14,7 +14,7 @@
 #define MAX_FUTILE	3	/* batches in a row that free nothing */
 #define BACK_OFF_MIN_MS	10	/* doubles with each futile run */
 #define BACK_OFF_MAX_MS	1000
-#define BRAKE_MAX_MS	10	/* of delay, when the usage is at the limit */
+#define CREDIT_MAX_MS	10	/* of delay, for what was given back */
 #define LOOK_MS		10	/* how old the marks of a cgroup may be */
 #define ATTRIBUTE_MS	1000	/* and what its extended attribute says */
 
