@@ -2,11 +2,10 @@
 /*
  * What the benchmark of delays runs in the guest:
  *
- *	brake charge DIR base|huge|cache MIB FILE [SHARED-FILE]
+ *	brake charge DIR base|huge|cache MIB FILE
  *		from within the cgroup DIR touch so much anonymous memory, in small or in
- *		huge pages, or read so much of FILE, which is not cached; before that, off
- *		the clock, read all of the other file, so that the cgroup is full of page
- *		cache that can be reclaimed; print what it took
+ *		huge pages, or read so much of FILE, which is not cached; print what it took,
+ *		and how much came in huge pages
  *	brake churn DIR ROUNDS FILE
  *		one task reads FILE in DIR again and again, and another allocates, touches
  *		and frees a MiB, so many times; print what the second took
@@ -103,23 +102,34 @@ static void touch(volatile char *p, size_t size)
 		p[i] = 1;
 }
 
-static void charge(const char *dir, const char *kind, size_t size, const char *file,
-		   const char *shared)
+static unsigned long huge_kib(void)
 {
-	uint64_t start;
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	unsigned long kib = 0;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "AnonHugePages: %lu", &kib);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static void charge(const char *dir, const char *kind, size_t size, const char *file)
+{
+	uint64_t start, took;
 	char *p = NULL;
 
 	if (strcmp(kind, "cache"))
 		p = map(size, *kind == 'h' ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	enter(dir);
-	if (shared)
-		read_all(shared, SIZE_MAX);
 	start = now_us();
 	if (p)
 		touch(p, size);
 	else if (read_all(file, size) < size)
 		errx(1, "%s is too small", file);
-	printf("{\"elapsed_us\": %llu}\n", (unsigned long long)(now_us() - start));
+	took = now_us() - start;
+	printf("{\"elapsed_us\": %llu, \"huge_kib\": %lu}\n", (unsigned long long)took, huge_kib());
 }
 
 static void churn(const char *dir, int rounds, const char *file)
@@ -248,8 +258,8 @@ int main(int argc, char **argv)
 {
 	const char *mode = argc > 3 ? argv[1] : "";
 
-	if ((argc == 6 || argc == 7) && !strcmp(mode, "charge"))
-		charge(argv[2], argv[3], strtoul(argv[4], NULL, 10) * MIB, argv[5], argv[6]);
+	if (argc == 6 && !strcmp(mode, "charge"))
+		charge(argv[2], argv[3], strtoul(argv[4], NULL, 10) * MIB, argv[5]);
 	else if (argc == 5 && !strcmp(mode, "churn"))
 		churn(argv[2], atoi(argv[3]), argv[4]);
 	else if (argc == 4 && !strcmp(mode, "fixed"))
