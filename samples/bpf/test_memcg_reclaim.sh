@@ -185,7 +185,7 @@ attribute_changes()
 {
 	fresh && echo 64M >"$top/low/memory.max" && begin --each "$top" || return
 	charged '/low: reclaim from 49152 KiB' && attribute low 40 &&
-		charged '/low: reclaim from 26208 KiB down to 22932 KiB, by its attribute' &&
+		charged '/low: reclaim from 26212 KiB down to 22932 KiB, by its attribute' &&
 		attribute low off && charged '/low: off, by its attribute' || return
 	: >"$dir/log"
 	python3 -c 'import os, sys; os.removexattr(sys.argv[1], "user.memcg_reclaim")' "$top/low" &&
