@@ -131,16 +131,24 @@ static void wait_for_room(void)
 
 /*
  * New memory in each round: what walks over the same memory again and again
- * reclaims mostly from itself with the multi-gen LRU.
+ * reclaims mostly from itself with the multi-gen LRU. The classic LRU reclaims
+ * nothing in the pass in which it finds everything young, and memory.low would give
+ * way: there the memory is old as soon as it was written to.
  */
 static int walk(void *arg)
 {
 	const struct cell *cell = arg;
 	size_t size = WALK, i;
 	char *p = MAP_FAILED, c;
+	int old = -1;
 
 	if (cell->how == DIRECT)
 		size /= WALKERS;
+	if (!cell->mglru) {
+		old = open("/proc/self/clear_refs", O_WRONLY);
+		if (old < 0)
+			return 1;
+	}
 	while (read(t.go, &c, 1) == 1) {
 		if (p != MAP_FAILED)
 			munmap(p, size);
@@ -152,6 +160,8 @@ static int walk(void *arg)
 			if (cell->how == KSWAPD && !(i % (128 * 4096)))
 				wait_for_room();
 			WRITE_ONCE(p[i], p[i] + 1);
+			if (old >= 0 && (i + 4096) % MEMCG_MB == 0 && write(old, "1", 1) != 1)
+				return 1;
 		}
 		if (write(t.done, "", 1) != 1)
 			return 1;
@@ -295,11 +305,12 @@ static int run(const struct cell *cell, enum what what, int *rounds)
 		    !ASSERT_TRUE(wait_done(done[0], n), "round"))
 			goto out;
 		/*
-		 * Until the walker has lost most, as there may be others to reclaim
-		 * from. Never all that it has, or memory.low would give way.
+		 * Until the walker has lost half, as there may be others to reclaim
+		 * from. The less it has, the more of that is in use, and memory.low
+		 * gives way when a pass finds nothing but that.
 		 */
 		for (i = 0; cell->how == RECLAIM && i < MOST_WRITES &&
-		     memcg_pages(t.walker) > (long)(WALK / 4096 / 4); i++)
+		     memcg_pages(t.walker) > (long)(WALK / 4096 / 2); i++)
 			memcg_write(t.parent, "memory.reclaim", "1M");
 	}
 	if (cell->how == DIRECT)
@@ -329,16 +340,34 @@ out:
 	return left;
 }
 
+static bool is_as_it_should_be(enum what what, int left, int max)
+{
+	switch (what) {
+	case LOW_PROTECT:
+	case MIN_PROTECT:
+		return left >= 97 && left >= max - 3;
+	case LOW_EXPOSE:
+		return left >= 0 && left < 20;
+	default:
+		return (left < 20) == (max < 20) && left >= max - 10;
+	}
+}
+
 /*
  * The victim's share that each answer leaves, held against the files. Of a memcg
  * below an ancestor without protection memory.low protects nothing from global
- * reclaim; a policy of the host's does.
+ * reclaim; a policy of the host's does. A pass of reclaim that finds nothing makes
+ * memory.low give way, and what finds nothing once may be luck: two of three count.
  */
 static void test_cell(const struct cell *cell)
 {
-	int zero, max, left, what, gone, rounds = MOST_ROUNDS, n;
+	int zero, max, left, what, gone, good, bad, rounds, n, tries = 0;
 
-	zero = run(cell, FILE_ZERO, &rounds);
+	/* The pressure is what is held constant; it has to be there. */
+	do {
+		rounds = MOST_ROUNDS;
+		zero = run(cell, FILE_ZERO, &rounds);
+	} while (zero >= 20 && ++tries < 3);
 	gone = rounds;
 	/* the same pressure and half as much again for all others */
 	rounds += rounds / 2 + 1;
@@ -350,25 +379,23 @@ static void test_cell(const struct cell *cell)
 	for (what = LOW_PROTECT; what <= NO_ANSWER; what++) {
 		if (!t.all && what != LOW_PROTECT && what != LOW_EXPOSE)
 			continue;
-		/* what is not protected is gone sooner or later: luck has part in it */
-		n = what == LOW_EXPOSE ? MOST_ROUNDS : rounds;
-		left = run(cell, what, &n);
-		if (env.verbosity > VERBOSE_NONE || t.all)
-			printf("%s: %d %% left after %d rounds, memory.low=0 %d %% after %d, =max %d %%\n",
-			       what_names[what], left, n, zero, gone, max);
-		switch (what) {
-		case LOW_PROTECT:
-		case MIN_PROTECT:
-			ASSERT_GE(left, 97, what_names[what]);
-			ASSERT_GE(left, max - 3, what_names[what]);
-			break;
-		case LOW_EXPOSE:
-			ASSERT_LT(left, 20, what_names[what]);
-			break;
-		default:
-			ASSERT_GE(left, max - 10, what_names[what]);
-			ASSERT_LE(left, max + 10, what_names[what]);
-		}
+		good = 0;
+		bad = 0;
+		do {
+			/* what is not protected is gone sooner or later */
+			n = rounds;
+			if (what == LOW_EXPOSE || (what == NO_ANSWER && max < 20))
+				n = MOST_ROUNDS;
+			left = run(cell, what, &n);
+			if (env.verbosity > VERBOSE_NONE || t.all)
+				printf("%s: %d %% left after %d rounds, memory.low=0 %d %% after %d, =max %d %%\n",
+				       what_names[what], left, n, zero, gone, max);
+			if (is_as_it_should_be(what, left, max))
+				good++;
+			else
+				bad++;
+		} while (bad && good < 2 && bad < 2);
+		ASSERT_LT(bad, 2, what_names[what]);
 	}
 }
 
