@@ -36,6 +36,7 @@
 #include <sys/wait.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "../../samples/bpf/memcg_reclaim.h"
 #include "brake.skel.h"
 #include "memcg_reclaim.skel.h"
 
