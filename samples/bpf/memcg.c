@@ -191,7 +191,8 @@ static int load(void)
 			skel->rodata->threshold[i] = threshold[i];
 	skel->rodata->interval_ns = interval_ms * NSEC_PER_MSEC;
 	skel->rodata->hold_ns = hold_ms * NSEC_PER_MSEC;
-	skel->rodata->delay_page_ns = delay_ms * NSEC_PER_MSEC * sysconf(_SC_PAGESIZE) / DELAY_BYTES;
+	skel->rodata->delay_page_ns = delay_ms * NSEC_PER_MSEC * sysconf(_SC_PAGESIZE) /
+				      DELAY_BYTES;
 	skel->rodata->nr_cpus = libbpf_num_possible_cpus();
 	skel->rodata->protect_usage = protect == KEEP_USAGE;
 	skel->rodata->expose = !no_expose;
