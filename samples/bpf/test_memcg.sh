@@ -319,15 +319,23 @@ classes()
 # a class that changes, and one that is none, while it runs
 class_changes()
 {
+	local class said
+
 	fresh && cache high 16 0
-	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose (normal' &&
-		classify high ignore && asked '/high: idle .*: leave .*(ignore' &&
-		classify high higher && asked '/high: idle .*: expose (normal' || return
-	: >"$dir/log"
-	classify high ignore && asked '/high: idle .*: leave .*(ignore' || return
-	: >"$dir/log"
-	python3 -c 'import os, sys; os.removexattr(sys.argv[1], "user.memcg_bpf")' "$top/high" &&
-		asked '/high: idle .*: expose (normal' && stop
+	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose (normal' || return
+	for class in ignore higher ignore none; do
+		# what was said before does not count
+		: >"$dir/log"
+		said='/high: idle .*: expose (normal'
+		[[ $class != ignore ]] || said='/high: idle .*: leave .*(ignore'
+		if [[ $class == none ]]; then
+			python3 -c 'import os, sys
+os.removexattr(sys.argv[1], "user.memcg_bpf")' "$top/high"
+		else
+			classify high "$class"
+		fi && asked "$said" || return
+	done
+	stop
 }
 
 # watched PATTERN: --watch shows it of the pinned policy while memory is reclaimed,
