@@ -131,7 +131,7 @@ struct {
  */
 static bool parse_attribute(struct kept *k, int len)
 {
-	__u32 shares[2] = {};
+	__u32 share = 0, start = 0;
 	bool second = false;
 	int i;
 
@@ -145,17 +145,24 @@ static bool parse_attribute(struct kept *k, int len)
 	for (i = 0; i < (int)sizeof(k->attribute) && i < len; i++) {
 		char c = k->attribute[i];
 
-		if (c == ' ' && !second)
+		if (c == ' ' && !second) {
 			second = true;
-		else if (c < '0' || c > '9' || shares[second] >= WHOLE)
+			start = share;
+			share = 0;
+		} else if (c < '0' || c > '9' || share >= WHOLE) {
 			return false;
-		else
-			shares[second] = shares[second] * 10 + (c - '0') * (WHOLE / 100);
+		} else {
+			share = share * 10 + (c - '0') * (WHOLE / 100);
+		}
 	}
-	if (!shares[0] || shares[0] >= WHOLE || shares[1] >= shares[0] || second != !!shares[1])
+	if (!second) {
+		start = share;
+		share = 0;
+	}
+	if (!start || start >= WHOLE || share >= start || second != !!share)
 		return false;
-	k->start_share = shares[0];
-	k->stop_share = shares[1];
+	k->start_share = start;
+	k->stop_share = share;
 	return true;
 }
 
