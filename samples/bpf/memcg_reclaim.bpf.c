@@ -149,11 +149,11 @@ static bool parse_attribute(struct kept *k, int len)
 			second = true;
 			start = share;
 			share = 0;
-		} else if (c < '0' || c > '9' || share >= WHOLE) {
-			return false;
-		} else {
-			share = share * 10 + (c - '0') * (WHOLE / 100);
+			continue;
 		}
+		if (c < '0' || c > '9' || share >= WHOLE)
+			return false;
+		share = share * 10 + (c - '0') * (WHOLE / 100);
 	}
 	if (!second) {
 		start = share;
