@@ -640,7 +640,8 @@ int main(int argc, char **argv)
 	int signal_fd = -1, err;
 	struct btf *btf;
 
-	err = parse_options(argc, argv, options, NULL, &path, help_head, help_tail) ?: check_options();
+	err = parse_options(argc, argv, options, NULL, &path, help_head,
+			    help_tail) ?: check_options();
 	if (err)
 		return err;
 	if (list)
