@@ -191,7 +191,8 @@ delays()
 	took=$(((${EPOCHREALTIME/./} - start) / 1000))
 	[[ -z $thp ]] || echo "$thp" >/sys/kernel/mm/transparent_hugepage/enabled
 	end_busy
-	stop && [[ $(counter delayed_ms) -ge 1240 && $(counter delayed_ms) -le 1600 && $took -ge 1240 ]]
+	stop && [[ $(counter delayed_ms) -ge 1240 && $(counter delayed_ms) -le 1600 &&
+		$took -ge 1240 ]]
 }
 
 no_delays()
@@ -422,7 +423,8 @@ check "--version, too" "$memcg" --version
 two=(--high "$top/high" --low "$top/low")
 check "a path is missing" refused 2 '--each or --high is missing' --low "$top/low"
 check "no such directory" refused 2 'No such file' --high "$top/none" --low "$top/low"
-check "a file, not a directory" refused 2 'Not a directory' --high "$top/high/memory.low" --low "$top/low"
+check "a file, not a directory" refused 2 'Not a directory' --high "$top/high/memory.low" \
+	--low "$top/low"
 check "not a cgroup" refused 2 'not a cgroup v2' --high /tmp --low "$top/low"
 check "the root cgroup" refused 2 'root cgroup' --high "$root" --low "$top/low"
 mkdir "$top/high/sub"
@@ -480,7 +482,8 @@ if command -v python3 >/dev/null && [[ $attributes == yes ]]; then
 	check "classes by extended attribute" classes
 	check "which may change" class_changes
 else
-	skip "classes by extended attribute" "no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
+	skip "classes by extended attribute" \
+		"no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
 fi
 check "pinned it goes on" pinned
 

@@ -163,7 +163,8 @@ attributes()
 		attribute low "50 25" && attribute off "off" || return
 	begin --each "$top" && cache low 96 0 && cache off 96 100 &&
 		[[ $(events low max) -eq 0 && $(events off max) -gt 0 ]] && stop &&
-		grep -q '/low: reclaim from 32768 KiB down to 16384 KiB, by its attribute' "$dir/log" &&
+		grep -q '/low: reclaim from 32768 KiB down to 16384 KiB, by its attribute' \
+			"$dir/log" &&
 		grep -q '/off: off, by its attribute' "$dir/log"
 }
 
@@ -272,7 +273,8 @@ if command -v python3 >/dev/null && [[ $attributes == yes ]]; then
 	check "which may change" attribute_changes
 	check "and may be nonsense" bad_attributes
 else
-	skip "marks by extended attribute" "no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
+	skip "marks by extended attribute" \
+		"no bpf_cgroup_read_xattr (CONFIG_BPF_LSM), or no python3"
 fi
 check "pinned it goes on" pinned
 
