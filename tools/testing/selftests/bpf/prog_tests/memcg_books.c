@@ -11,9 +11,7 @@
  * memory is in use and once when it was freed. Catches: any place in
  * mm/memcontrol.c that moves the memory counter and does not tell: a batched,
  * an exact and a forced charge, a drained per-CPU stock, a batch of freed
- * folios. Fails without any of the calls of bpf_memcg_charged() and
- * bpf_memcg_uncharged() there but that for a replaced folio; with nr_pages in
- * place of batch; if living_policies() stops at dead memcgs.
+ * folios. It does not see the call for a replaced folio.
  */
 #include <test_progs.h>
 #include <bpf/btf.h>

@@ -94,8 +94,7 @@ static void test_once(struct fixture *f)
 /*
  * No more than CAP_MS per return to user space, and PSI knows. Catches: the cap
  * per charge instead of per return, so that one call sleeps for minutes; time
- * that nobody can see was lost. Fails without BPF_MEMCG_MAX_DELAY_MS, or
- * without psi_memstall_enter().
+ * that nobody can see was lost.
  */
 static void test_cap(struct fixture *f)
 {

@@ -118,8 +118,7 @@ static void test_protect(struct fixture *f)
 
 /*
  * Exposed, a pays though memory.low or memory.min covers all of both. Catches:
- * policies that can add protection, but not withdraw it. Fails if an answer
- * counts only where the static protection does not.
+ * policies that can add protection, but not withdraw it.
  */
 static void test_expose(struct fixture *f)
 {
@@ -154,7 +153,7 @@ static void test_proportional(struct fixture *f)
 }
 
 /*
- * What is neither of the answers is none. Fails if every answer but 0 counts.
+ * What is neither of the answers is none.
  */
 static void test_nonsense(struct fixture *f)
 {

@@ -309,7 +309,7 @@ static int reclaim_forever(void *skel)
 	return run(((struct memcg_reclaim *)skel)->progs.reclaim_until_dead);
 }
 
-/* Who is killed stops. Fails without the look at fatal_signal_pending(). */
+/* Who is killed stops. */
 static void test_killed(struct memcg_reclaim *skel, int p)
 {
 	__u64 start;

@@ -3,9 +3,7 @@
  * A policy whose maps belong to the memcg it governs charges that memcg when it
  * is called for a charge. It is not called for that again on the same task, and
  * what it missed is counted. Catches: a missing guard against re-entry, which
- * ends in a stack overflow or in the policy's own half-done state. Fails
- * without the test of bpf_memcg_active in call_enter(), or if call_missed()
- * does not count.
+ * ends in a stack overflow or in the policy's own half-done state.
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
