@@ -285,7 +285,7 @@ kernel_version()
 }
 
 # What it takes to build the kernel with nothing in the compiler's cache
-readonly KERNEL_CPU_MINUTES=11
+readonly KERNEL_CPU_MINUTES=35
 
 base_fields
 export BASE
