@@ -12,7 +12,7 @@ unexport SECONDS	# means something else to a shell
 # The guest's shell expands CMD, not make
 override CMD := $(value CMD)
 
-.PHONY: help demo test test-protection check torture mutants regress matrix bench base tree kernel \
+.PHONY: help demo test test-protection check prefixes torture mutants regress matrix bench base tree kernel \
 	series edits mail vm selftests samples deb test-deb readme clean
 
 help:		## list every target with one line each
@@ -24,8 +24,10 @@ test:		## build what is missing, boot, run test_progs -t memcg and the samples' 
 	@dev/test
 test-protection:	## the whole matrix of who is reclaimed, beside what memory.low does [ONLY=mglru]
 	@dev/test-protection
-check:		## prove the series: regenerates, applies, every prefix builds, checkpatch, kernel-doc
+check:		## prove the series: regenerates, applies, each prefix compiles, checkpatch, kernel-doc
 	@dev/check
+prefixes:	## build the whole kernel after each patch of the series (hours on a slow machine)
+	@dev/prefixes
 torture:	## hostile policies and what may happen to cgroups, at random [SECONDS=n] [SEED=n] [DEBUG=0]
 	@dev/torture
 mutants:	## take each guarantee's fix out: a test has to fail [MUTANTS='NAME ...']

@@ -213,6 +213,24 @@ read_series()
 	done
 }
 
+# list_objects: fill own with the series' own kernel files, and objects with what comes
+# of these, of the files it edits, and of some users of the headers that it edits
+list_objects()
+{
+	local patch file
+
+	own=() objects=()
+	for patch in "${patches[@]}"; do
+		for file in ${own_of[$patch]} ${edited_of[$patch]:-}; do
+			[[ $file =~ ^(mm|kernel|net|fs|block|io_uring)/.*\.c$ ]] || continue
+			[[ " ${objects[*]} " == *" ${file%.c}.o "* ]] || objects+=("${file%.c}.o")
+			[[ -z ${patch_of[$file]:-} ]] || own+=("$file")
+		done
+	done
+	objects+=(kernel/entry/common.o kernel/cgroup/cgroup.o kernel/sched/core.o mm/memory.o
+		mm/oom_kill.o)
+}
+
 # copy_base DIR [COPY OPTION]: the whole base as DIR, complete or not at all
 copy_base()
 {
@@ -374,7 +392,7 @@ changed_in_tree()
 	base=$(sed 's/ [^ ]*$//' "$BUILD/tree.base")
 	blobs_of "$BUILD/written" HEAD written
 	# by ctime, which no tool that keeps times can set
-	find "$TREE" -type f -cnewer "$BUILD/tree.base" -printf '%P\n' | sort |
+	find "$TREE" -path "$TREE/obj*" -prune -o -type f -cnewer "$BUILD/tree.base" -printf '%P\n' | sort |
 	while read -r file; do
 		if [[ -n ${written[$file]:-} ]]; then
 			[[ $(blob_in "$TREE" "$file") == "${written[$file]}" ]] || echo "$file"

@@ -284,12 +284,27 @@ kernel_version()
 	' "$1/Makefile"
 }
 
+# kernel_make_args TREE OBJECTS: fill make_args for builds of the kernel, by way of ccache
+# if it is there. Fixed values, because each would otherwise make ccache miss.
+kernel_make_args()
+{
+	make_args=(-C "$1" "O=$2" "-j$(nproc)" LOCALVERSION=
+		KBUILD_BUILD_USER=memcg-bpf KBUILD_BUILD_HOST=memcg-bpf
+		"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970")
+	command -v ccache >/dev/null || return 0
+	make_args+=("CC=ccache gcc")
+	# By dependencies, a miss costs no run of the preprocessor: a fifth of a first build
+	export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
+}
+
 # What it takes to build the kernel with nothing in the compiler's cache
-readonly KERNEL_CPU_MINUTES=35
+readonly KERNEL_CPU_MINUTES=30
 
 base_fields
 export BASE
 BUILD=$TOP/build/$BASE
 TREE=$BUILD/linux
-OBJ=$BUILD/obj
-[[ ${DEBUG:-0} != 1 ]] || OBJ=$BUILD/obj-debug
+# In the tree: the kernel's build then calls its sources by relative paths, so that ccache
+# knows an object again in another tree (a mutant's, the base's, another clone's)
+OBJ=$TREE/obj
+[[ ${DEBUG:-0} != 1 ]] || OBJ=$TREE/obj-debug

@@ -9,8 +9,8 @@
 set -u
 
 memcg=${1:?give the path of the built sample}
-# Something to fill the page cache with
-big=${2:-$(dirname "$memcg")/../obj/vmlinux}
+# Something to fill the page cache with: where the build of the kernel leaves it
+big=${2:-$(dirname "$memcg")/../../vmlinux}
 root=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
 top=$root/test_memcg_reclaim.$$
 # shellcheck source-path=SCRIPTDIR

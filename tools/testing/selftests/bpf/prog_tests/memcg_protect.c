@@ -217,7 +217,7 @@ static void test_global(struct fixture *f)
 		usage_a = memcg_pages(f->a);
 		usage_b = memcg_pages(f->b);
 		/* often rather than much, as what is spared is spared each time */
-		for (i = 0; i < 100 ||
+		for (i = 0; i < 400 ||
 		     (i < 1024 && usage_b - memcg_pages(f->b) < SOME_PAGES); i++)
 			memcg_write(root, "memory.reclaim", "64K");
 		ASSERT_GE(usage_b - memcg_pages(f->b), SOME_PAGES, "b");
