@@ -206,7 +206,7 @@ static void test_combination(struct fixture *f)
  */
 static void test_global(struct fixture *f)
 {
-	long usage_a, usage_b;
+	long usage_a, usage_b, stolen;
 	int root, i, min;
 
 	root = get_root_cgroup();
@@ -216,12 +216,15 @@ static void test_global(struct fixture *f)
 			goto out;
 		usage_a = memcg_pages(f->a);
 		usage_b = memcg_pages(f->b);
-		/* often rather than much, as what is spared is spared each time */
-		for (i = 0; i < 400 ||
-		     (i < 1024 && usage_b - memcg_pages(f->b) < SOME_PAGES); i++)
-			memcg_write(root, "memory.reclaim", "64K");
+		stolen = memcg_read(f->a, "memory.stat", "pgsteal");
+		/* often rather than much; with nothing else left it would take from a */
+		for (i = 0; i < 1024 && usage_b - memcg_pages(f->b) < SOME_PAGES; i++)
+			memcg_write(root, "memory.reclaim", "16K");
 		ASSERT_GE(usage_b - memcg_pages(f->b), SOME_PAGES, "b");
 		ASSERT_SPARED(usage_a - memcg_pages(f->a), "a, protected");
+		/* exact, and less than reclaim takes at a time */
+		stolen = memcg_read(f->a, "memory.stat", "pgsteal") - stolen;
+		ASSERT_LT(stolen, 32, "reclaimed from a, protected");
 	}
 
 	answer(f, 0, DEFAULT, DEFAULT);

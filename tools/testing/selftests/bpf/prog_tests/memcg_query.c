@@ -526,7 +526,7 @@ static void test_slow_memory(void)
 
 	a = memcg_attach(skel->maps.a, cgroup[PA], MULTI);
 	absent.go_on = eventfd(0, EFD_CLOEXEC);
-	absent.uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	absent.uffd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 	absent.page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	where.range.start = (unsigned long)absent.page;
@@ -540,6 +540,7 @@ static void test_slow_memory(void)
 		goto out;
 	fault = (struct pollfd){ .fd = absent.uffd, .events = POLLIN };
 	ASSERT_EQ(poll(&fault, 1, PATIENCE_MS), 1, "the query waits for its page");
+	ASSERT_EQ(fault.revents, POLLIN, "what it waits for");
 	if (ASSERT_OK(pthread_create(&provider, NULL, provide, &absent), "who provides")) {
 		b = memcg_attach(skel->maps.b, cgroup[PA], MULTI);
 		ASSERT_OK_PTR(b, "attach b");

@@ -331,10 +331,17 @@ static void test_killed(struct memcg_reclaim *skel, int p)
  */
 static void test_accounting(struct memcg_reclaim *skel, int p)
 {
-	int a = memcg_create("/p/a"), root = get_root_cgroup();
+	int a = memcg_create("/p/a"), root = get_root_cgroup(), child[16];
 	long usage[3], system[3], spent, stall;
-	char procs[32];
+	char name[32];
 	pid_t pid;
+	int i;
+
+	/* a call visits them all, so that the program spends little between its calls */
+	for (i = 0; i < ARRAY_SIZE(child); i++) {
+		snprintf(name, sizeof(name), "/p/a/%d", i);
+		child[i] = memcg_create(name);
+	}
 
 	/* a task that has nothing to do, and does not stall either */
 	pid = fork();
@@ -343,11 +350,11 @@ static void test_accounting(struct memcg_reclaim *skel, int p)
 		for (;;)
 			pause();
 	}
-	snprintf(procs, sizeof(procs), "%d", pid);
+	snprintf(name, sizeof(name), "%d", pid);
 	ioctl(loop, BLKFLSBUF, 0);
 	if (!ASSERT_GE(root, 0, "root") ||
-	    !ASSERT_OK(memcg_run(a, fill, NULL), "fill") ||
-	    !ASSERT_OK(memcg_write(a, "cgroup.procs", procs), "cgroup.procs"))
+	    !ASSERT_OK(memcg_run(child[0], fill, NULL), "fill") ||
+	    !ASSERT_OK(memcg_write(child[0], "cgroup.procs", name), "cgroup.procs"))
 		goto out;
 
 	usage[0] = memcg_read(a, "cpu.stat", "usage_usec");
@@ -392,6 +399,8 @@ static void test_accounting(struct memcg_reclaim *skel, int p)
 		  "pgsteal_proactive");
 out:
 	memcg_kill(pid);
+	for (i = 0; i < ARRAY_SIZE(child); i++)
+		close(child[i]);
 	close(a);
 	close(root);
 }
