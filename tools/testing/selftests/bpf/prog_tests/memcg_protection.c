@@ -32,6 +32,7 @@
 #define WALKERS		4			/* of direct reclaim */
 #define MOST_ROUNDS	40			/* of the walkers */
 #define GONE		15			/* percent left, or less */
+#define HELD		50			/* percent left, or more, if it protects */
 #define MOST_WRITES	1000			/* to memory.reclaim, in a round */
 
 #define DEFAULT		0
@@ -366,8 +367,8 @@ static void judge(enum what what, int left, int zero, int max)
 		break;
 	default:
 		/* what memory.low=max does not protect is on its way out, however far */
-		ASSERT_GE(left, max < 20 ? 0 : max - 10, what_names[what]);
-		ASSERT_LE(left, MAX(max + 10, GONE), what_names[what]);
+		ASSERT_GE(left, max < HELD ? 0 : max - 10, what_names[what]);
+		ASSERT_LE(left, max < HELD ? GONE : max + 10, what_names[what]);
 	}
 }
 
@@ -398,7 +399,7 @@ static void test_cell(const struct cell *cell)
 			continue;
 		/* what is not protected is gone sooner or later */
 		n = rounds;
-		if (what == LOW_EXPOSE || (what == NO_ANSWER && max < 20))
+		if (what == LOW_EXPOSE || (what == NO_ANSWER && max < HELD))
 			n = MOST_ROUNDS;
 		left = run(cell, what, &n);
 		if (env.verbosity > VERBOSE_NONE || t.all)
