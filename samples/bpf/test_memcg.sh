@@ -328,7 +328,8 @@ class_changes()
 		# what was said before does not count
 		: >"$dir/log"
 		said='/high: idle .*: expose (normal'
-		[[ $class != ignore ]] || said='/high: idle .*: leave .*(ignore'
+		# active, too: faults of before may be added up only now
+		[[ $class != ignore ]] || said='/high: .*: leave .*(ignore'
 		if [[ $class == none ]]; then
 			python3 -c 'import os, sys
 os.removexattr(sys.argv[1], "user.memcg_bpf")' "$top/high"
