@@ -298,7 +298,7 @@ kernel_make_args()
 }
 
 # What it takes to build the kernel with nothing in the compiler's cache
-readonly KERNEL_CPU_MINUTES=30
+readonly KERNEL_CPU_MINUTES=35
 
 base_fields
 export BASE
