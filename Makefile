@@ -26,7 +26,7 @@ test-protection:	## the whole matrix of who is reclaimed, beside what memory.low
 	@dev/test-protection
 check:		## prove the series: regenerates, applies, each prefix compiles, checkpatch, kernel-doc
 	@dev/check
-prefixes:	## build the whole kernel after each patch of the series (hours on a slow machine)
+prefixes:	## build the whole kernel after each patch of the series (takes long)
 	@dev/prefixes
 torture:	## hostile policies and what may happen to cgroups, at random [SECONDS=n] [SEED=n] [DEBUG=0]
 	@dev/torture

@@ -305,6 +305,6 @@ export BASE
 BUILD=$TOP/build/$BASE
 TREE=$BUILD/linux
 # In the tree: the kernel's build then calls its sources by relative paths, so that ccache
-# knows an object again in another tree (a mutant's, the base's, another clone's)
+# can know an object again in another tree (a mutant's, the base's, another clone's)
 OBJ=$TREE/obj
 [[ ${DEBUG:-0} != 1 ]] || OBJ=$TREE/obj-debug
