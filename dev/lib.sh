@@ -293,8 +293,10 @@ kernel_make_args()
 		"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970")
 	command -v ccache >/dev/null || return 0
 	make_args+=("CC=ccache gcc")
-	# By dependencies, a miss costs no run of the preprocessor: a fifth of a first build
-	export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
+	# Not CCACHE_DEPEND: with it ccache overlooks .incbin, and a kernel whose compressed
+	# size is that of an earlier one is given that one's compressed image
+	export CCACHE_DIR=$CACHE/compiler CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1
+	unset CCACHE_DEPEND
 }
 
 # What it takes to build the kernel with nothing in the compiler's cache
