@@ -779,18 +779,21 @@ out:
 	ASSERT_TRUE(memcg_books_pair(f->skel->bss->c_books), "c pairs");
 }
 
+#define NR_CHARGED	32
+
 struct charged {
 	struct fixture *f;
-	struct bpf_link *link[32];
+	struct bpf_link *link[NR_CHARGED];
 };
 
-/* In the child: attach until the arrays of the subtree take a good part of a MiB. */
+/* In the child: attach as often as there is room. */
 static int attach_many(void *arg)
 {
 	struct charged *c = arg;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(c->link); i++) {
+	memcg_pause();
+	for (i = 0; i < NR_CHARGED; i++) {
 		c->link[i] = memcg_attach(c->f->skel->maps.a, c->f->fd[P], MULTI);
 		if (!c->link[i])
 			return 1;
@@ -799,19 +802,42 @@ static int attach_many(void *arg)
 	return 0;
 }
 
+/* Bytes of kernel memory that a process pays for when it attaches many times. */
+static long charged_for_attaching(struct fixture *f, const char *cgroup)
+{
+	struct charged c = { .f = f };
+	int payer = memcg_create(cgroup);
+	long bytes = 0;
+	pid_t pid;
+
+	pid = memcg_spawn(payer, attach_many, &c);
+	if (ASSERT_TRUE(memcg_paused(pid), "started")) {
+		bytes = -memcg_read(payer, "memory.stat", "slab");
+		memcg_resume(pid);
+		if (ASSERT_TRUE(memcg_paused(pid), "attached"))
+			bytes += memcg_read(payer, "memory.stat", "slab");
+	}
+	memcg_kill(pid);
+	/* links of a process that ended go by and by */
+	ASSERT_TRUE(memcg_wait(!told(f, PX)), "detached");
+	close(payer);
+	remove_cgroup(cgroup);
+	return bytes;
+}
+
 /*
- * The kernel's memory for the effective arrays is charged to whoever attaches.
+ * The kernel's memory for the effective arrays is charged to whoever attaches: more
+ * of it the more descendants there are. Links and files are charged, too, but as
+ * many of them in either case.
  */
 static void test_accounted(struct fixture *f)
 {
-	const int nr = 32;
-	struct charged c = { .f = f };
-	long before, after;
-	int payer, i, fd;
+	const int nr = 64, item_size = 4 * sizeof(__u64);
+	long few, many;
 	char path[64];
-	pid_t pid;
+	int i, fd;
 
-	payer = memcg_create("/payer");
+	few = charged_for_attaching(f, "/payer1");
 	for (i = 0; i < nr; i++) {
 		snprintf(path, sizeof(path), "/p/more%d", i);
 		fd = memcg_create(path);
@@ -819,27 +845,13 @@ static void test_accounted(struct fixture *f)
 			goto out;
 		close(fd);
 	}
-	ASSERT_EQ(memcg_attach_errno(f->skel->maps.a, f->fd[P], MULTI), 0, "attach");
-	before = memcg_read(payer, "memory.stat", "slab");
-	pid = memcg_spawn(payer, attach_many, &c);
-	if (ASSERT_TRUE(memcg_paused(pid), "attached")) {
-		/* 32 items of 40 bytes for each cgroup */
-		after = memcg_read(payer, "memory.stat", "slab");
-		ASSERT_GE(after - before, nr * 32 * 32, "charged to who attaches");
-		memcg_resume(pid);
-		ASSERT_OK(memcg_reap(pid), "child");
-	} else {
-		memcg_kill(pid);
-	}
+	many = charged_for_attaching(f, "/payer2");
+	ASSERT_GE(many - few, nr * NR_CHARGED * item_size, "charged for more cgroups");
 out:
-	/* links of a process that ended go by and by */
-	ASSERT_TRUE(memcg_wait(!told(f, PX)), "detached");
-	for (i = 0; i < nr; i++) {
+	while (--i >= 0) {
 		snprintf(path, sizeof(path), "/p/more%d", i);
 		remove_cgroup(path);
 	}
-	close(payer);
-	remove_cgroup("/payer");
 }
 
 /*
