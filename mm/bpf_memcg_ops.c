@@ -91,25 +91,14 @@ void bpf_memcg_css_offline(struct mem_cgroup *memcg)
  * bpf_memcg_css_reset - the memory controller is switched off, the memcg stays
  * @memcg: the memcg
  *
+ * Also for the root memcg, before the controller goes to cgroup v1: policies do not
+ * go with it.
+ *
  * Context: mem_cgroup_css_reset(), under cgroup_mutex.
  */
 void bpf_memcg_css_reset(struct mem_cgroup *memcg)
 {
 	bpf_cgroup_ops_css_reset(&memcg_bpf_ops_type, &memcg->css);
-}
-
-/**
- * bpf_memcg_css_bind - the memory controller moved to another hierarchy
- * @memcg: the root memcg
- *
- * Policies do not go with it to cgroup v1.
- *
- * Context: mem_cgroup_bind(), under cgroup_mutex or while booting.
- */
-void bpf_memcg_css_bind(struct mem_cgroup *memcg)
-{
-	if (!cgroup_subsys_on_dfl(memory_cgrp_subsys))
-		bpf_cgroup_ops_css_reset(&memcg_bpf_ops_type, &memcg->css);
 }
 
 /* What a program sees of the members, and what an absent member would do. */

@@ -161,7 +161,6 @@ int bpf_memcg_css_online(struct mem_cgroup *memcg);
 void bpf_memcg_css_killed(struct mem_cgroup *memcg);
 void bpf_memcg_css_offline(struct mem_cgroup *memcg);
 void bpf_memcg_css_reset(struct mem_cgroup *memcg);
-void bpf_memcg_css_bind(struct mem_cgroup *memcg);
 
 void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp);
 void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages);
@@ -260,10 +259,6 @@ static inline void bpf_memcg_css_offline(struct mem_cgroup *memcg)
 }
 
 static inline void bpf_memcg_css_reset(struct mem_cgroup *memcg)
-{
-}
-
-static inline void bpf_memcg_css_bind(struct mem_cgroup *memcg)
 {
 }
 
