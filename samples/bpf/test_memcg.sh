@@ -84,6 +84,18 @@ cache()
 	inside "$1" dd if="$big" of=/dev/null bs=1M count="$2" skip="$3" status=none
 }
 
+# why_not: what is in high, and whether memory can be reclaimed, for a check that failed
+why_not()
+{
+	local name
+
+	grep -E '^(anon|file|shmem|slab|inactive_|active_|pgscan|pgsteal)' "$top/high/memory.stat"
+	for name in "$top" "$top"/*/; do
+		echo "${name#"$top"} has $(<"$name/memory.current") bytes"
+	done
+	echo 64K >"$top/memory.reclaim" && echo "64K can be reclaimed"
+} >>"$dir/log" 2>&1
+
 # asked PATTERN: appears in the log while memory is reclaimed, within 20 s
 asked()
 {
@@ -94,6 +106,7 @@ asked()
 		echo 64K >"$top/memory.reclaim" 2>/dev/null
 		sleep 0.05
 	done
+	why_not
 	return 1
 }
 
@@ -352,6 +365,7 @@ watched()
 		"$memcg" --watch "test-$$" --duration 1 --json - >"$dir/log" 2>"$dir/err" || return
 		! grep -q -- "$1" "$dir/log" || return 0
 	done
+	why_not
 	return 1
 }
 
