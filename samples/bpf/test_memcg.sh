@@ -90,7 +90,8 @@ why_not()
 	local name
 
 	# on one line: only the last ones of the log are shown
-	grep -E '^(file|shmem|slab|(in)?active_file|pgscan|pgsteal) ' "$top/high/memory.stat" | paste -s -d ' '
+	grep -E '^(file|shmem|slab|(in)?active_file|pgscan|pgsteal) ' "$top/high/memory.stat" |
+		paste -s -d ' '
 	for name in "$top" "$top"/*/; do
 		echo "${name#"$top"} has $(<"$name/memory.current") bytes"
 	done
