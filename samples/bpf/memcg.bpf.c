@@ -211,7 +211,7 @@ static void tell(struct memcg_state *st, bool active, unsigned long usage, __u64
 static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup *cgrp,
 		 unsigned long usage, __u64 looked, __u64 now)
 {
-	__u32 decision;
+	__u32 decision, class = st->class;
 	bool active;
 
 	count(stats.looks);
@@ -227,11 +227,13 @@ static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup
 	if (active && st->class == CLASS_HIGH)
 		high_active_at = now;
 	decision = decide(st, active, now);
-	if (decision == st->decision)
+	if (decision != st->decision) {
+		st->decision = decision;
+		st->decided = now;
+		count(stats.changes);
+	} else if (st->class == class) {
 		return;
-	st->decision = decision;
-	st->decided = now;
-	count(stats.changes);
+	}
 	tell(st, active, usage, now);
 }
 
@@ -315,6 +317,8 @@ static void begin(struct mem_cgroup *memcg, __u32 class)
 		return;
 	st->id = cgrp->kn->id;
 	st->class = class;
+	if (slice_id)
+		read_class(st);
 	st->sign = SIGN_NONE;
 	now = bpf_ktime_get_ns();
 	st->since = now;

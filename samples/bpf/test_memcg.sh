@@ -84,20 +84,6 @@ cache()
 	inside "$1" dd if="$big" of=/dev/null bs=1M count="$2" skip="$3" status=none
 }
 
-# why_not: what is in high, and whether memory can be reclaimed, for a check that failed
-why_not()
-{
-	local name
-
-	# on one line: only the last ones of the log are shown
-	grep -E '^(file|shmem|slab|(in)?active_file|pgscan|pgsteal) ' "$top/high/memory.stat" |
-		paste -s -d ' '
-	for name in "$top" "$top"/*/; do
-		echo "${name#"$top"} has $(<"$name/memory.current") bytes"
-	done
-	echo 64K >"$top/memory.reclaim" && echo "64K can be reclaimed"
-} >>"$dir/log" 2>&1
-
 # asked PATTERN: appears in the log while memory is reclaimed, within 20 s
 asked()
 {
@@ -108,7 +94,6 @@ asked()
 		echo 64K >"$top/memory.reclaim" 2>/dev/null
 		sleep 0.05
 	done
-	why_not
 	return 1
 }
 
@@ -335,7 +320,7 @@ classes()
 # a class that changes, and one that is none, while it runs
 class_changes()
 {
-	local class said
+	local class said status
 
 	fresh && cache high 16 0
 	begin_on --each "$top" --hold 300 && asked '/high: idle .*: expose (normal' || return
@@ -352,7 +337,13 @@ os.removexattr(sys.argv[1], "user.memcg_bpf")' "$top/high"
 			classify high "$class"
 		fi && asked "$said" || return
 	done
-	stop
+	# when the class alone changes, and not what becomes of the memory
+	busy high
+	asked '/high: active .*: leave .*(normal' && classify high ignore &&
+		asked '/high: active .*: leave .*(ignore'
+	status=$?
+	end_busy
+	stop && [[ $status -eq 0 ]]
 }
 
 # watched PATTERN: --watch shows it of the pinned policy while memory is reclaimed,
@@ -367,7 +358,6 @@ watched()
 		"$memcg" --watch "test-$$" --duration 1 --json - >"$dir/log" 2>"$dir/err" || return
 		! grep -q -- "$1" "$dir/log" || return 0
 	done
-	why_not
 	return 1
 }
 
