@@ -212,7 +212,7 @@ static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup
 		 unsigned long usage, __u64 looked, __u64 now)
 {
 	__u32 decision, class = st->class;
-	bool active;
+	bool active, new = !st->read;
 
 	count(stats.looks);
 	if (slice_id && now - st->read >= ATTRIBUTE_MS * NSEC_PER_MSEC) {
@@ -231,8 +231,8 @@ static void look(struct memcg_state *st, struct mem_cgroup *memcg, struct cgroup
 		st->decision = decision;
 		st->decided = now;
 		count(stats.changes);
-	} else if (st->class == class) {
-		return;
+	} else if (st->class == class || new) {
+		return;	/* what is only now known of it is no change */
 	}
 	tell(st, active, usage, now);
 }
@@ -317,8 +317,6 @@ static void begin(struct mem_cgroup *memcg, __u32 class)
 		return;
 	st->id = cgrp->kn->id;
 	st->class = class;
-	if (slice_id)
-		read_class(st);
 	st->sign = SIGN_NONE;
 	now = bpf_ktime_get_ns();
 	st->since = now;
