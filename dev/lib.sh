@@ -293,10 +293,12 @@ kernel_make_args()
 		"KBUILD_BUILD_TIMESTAMP=Thu Jan  1 00:00:00 UTC 1970")
 	command -v ccache >/dev/null || return 0
 	make_args+=("CC=ccache gcc")
-	# Not CCACHE_DEPEND: with it ccache overlooks .incbin, and a kernel whose compressed
-	# size is that of an earlier one is given that one's compressed image
-	export CCACHE_DIR=$CACHE/compiler CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1
-	unset CCACHE_DEPEND
+	# CCACHE_DEPEND saves running the preprocessor apart; what it overlooks, dev/tools/ccache
+	# keeps from it
+	export CCACHE_DIR=$CACHE/compiler CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
+	[[ -n ${MEMCG_BPF_CCACHE:-} ]] || MEMCG_BPF_CCACHE=$(command -v ccache)
+	export MEMCG_BPF_CCACHE
+	[[ $PATH == "$TOP/dev/tools:"* ]] || export PATH=$TOP/dev/tools:$PATH
 }
 
 # What it takes to build the kernel with nothing in the compiler's cache
