@@ -5,6 +5,9 @@
 #
 #	. "$TOP/dev/bench.d/lib.sh"
 
+# No figure comes from a guest whose CPUs take turns, see dev/vm
+export THREAD=${THREAD:-multi}
+
 # bench_program NAME [DIR]: NAME.bpf.c and NAME.c in DIR, by default here, become
 # build/BASE/bench/NAME, with the skeleton inside called NAME_bench
 bench_program()

@@ -34,8 +34,7 @@ check()
 		sed 's/^/# /' "$dir/log" "$dir/err" 2>/dev/null | tail -n 12
 		failed=$((failed + 1))
 		# What it left running would steer the cgroups of the next check
-		[[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null
-		[[ -z $pid ]] || wait "$pid" 2>/dev/null
+		[[ -z $pid ]] || { kill -KILL "$pid"; wait "$pid"; } 2>/dev/null
 		pid=
 	fi
 }
