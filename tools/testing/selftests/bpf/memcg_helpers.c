@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <bpf/btf.h>
 #include "memcg_helpers.h"
 
 struct memcg_book *memcg_book(struct memcg_book *books, unsigned long long cgid)
@@ -56,6 +57,15 @@ long memcg_books_late(const struct memcg_book *books)
 	for (i = 0; i < MEMCG_BOOKS; i++)
 		late += books[i].late;
 	return late;
+}
+
+__u32 memcg_type_id(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	int id = btf ? btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT) : 0;
+
+	btf__free(btf);
+	return id < 0 ? 0 : id;
 }
 
 struct bpf_link *memcg_attach(const struct bpf_map *map, int cgroup_fd, __u32 flags)

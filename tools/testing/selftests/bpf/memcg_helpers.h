@@ -67,6 +67,9 @@ bool memcg_books_pair(const struct memcg_book *books);
 /* Calls after the last offline call, over all memcgs. */
 long memcg_books_late(const struct memcg_book *books);
 
+/* The id in the kernel's type information of a struct, 0 if there is none. */
+__u32 memcg_type_id(const char *name);
+
 /* Attach with these of BPF_F_ALLOW_*. */
 struct bpf_link *memcg_attach(const struct bpf_map *map, int cgroup_fd, __u32 flags);
 
