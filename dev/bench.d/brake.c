@@ -6,9 +6,10 @@
  *		from within the cgroup DIR touch so much anonymous memory, in small or in
  *		huge pages, or read so much of FILE, which is not cached; print what it took,
  *		and how much came in huge pages
- *	brake churn DIR ROUNDS FILE
- *		one task reads FILE in DIR again and again, and another allocates, touches
- *		and frees a MiB, so many times; print what the second took
+ *	brake churn DIR cache|swap ROUNDS FILE
+ *		one task reads FILE in DIR again and again, or writes to more memory than there
+ *		is room for, and another allocates, touches and frees a MiB, so many times;
+ *		print what the second took, and what the first did meanwhile
  *	brake fixed DIR MS
  *		until SIGTERM delay each charge by MS
  *	brake keep DIR ALL|CHARGED|UNCHARGED|OVER
@@ -43,6 +44,7 @@
 #define PAGE	4096UL
 #define HUGE	(2UL << 20)
 #define MIB	(1UL << 20)
+#define SWAPPING	(48 * MIB)
 
 static uint64_t now_us(void)
 {
@@ -133,29 +135,35 @@ static void charge(const char *dir, const char *kind, size_t size, const char *f
 	printf("{\"elapsed_us\": %llu, \"huge_kib\": %lu}\n", (unsigned long long)took, huge_kib());
 }
 
-static void churn(const char *dir, int rounds, const char *file)
+static void churn(const char *dir, bool swap, int rounds, const char *file)
 {
-	uint64_t start, reads;
+	uint64_t start, before;
 	volatile uint64_t *count;
-	pid_t reader;
+	char *memory = NULL;
+	pid_t other;
 	int i;
 
 	count = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (count == MAP_FAILED)
 		err(1, "mmap");
+	if (swap)
+		memory = map(SWAPPING, MADV_NOHUGEPAGE);
 	enter(dir);
-	reader = fork();
-	if (reader < 0)
+	other = fork();
+	if (other < 0)
 		err(1, "fork");
-	if (!reader) {
+	if (!other) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			*count += read_all(file, SIZE_MAX);
+		for (i = 0;; i = (i + 1) % (SWAPPING / MIB)) {
+			if (swap)
+				touch(memory + i * MIB, MIB);
+			*count += swap ? MIB : read_all(file, SIZE_MAX);
+		}
 	}
 	/* once round, so that there is something to reclaim from then on */
-	while (!*count)
+	while (*count < SWAPPING)
 		usleep(1000);
-	reads = *count;
+	before = *count;
 	start = now_us();
 	for (i = 0; i < rounds; i++) {
 		char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -166,11 +174,11 @@ static void churn(const char *dir, int rounds, const char *file)
 		munmap(p, MIB);
 	}
 	start = now_us() - start;
-	reads = *count - reads;
-	kill(reader, SIGKILL);
-	waitpid(reader, NULL, 0);
-	printf("{\"elapsed_us\": %llu, \"read_mib\": %llu}\n", (unsigned long long)start,
-	       (unsigned long long)reads / MIB);
+	before = *count - before;
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	printf("{\"elapsed_us\": %llu, \"other_mib\": %llu}\n", (unsigned long long)start,
+	       (unsigned long long)before / MIB);
 }
 
 static int open_dir(const char *dir)
@@ -261,8 +269,8 @@ int main(int argc, char **argv)
 
 	if (argc == 6 && !strcmp(mode, "charge"))
 		charge(argv[2], argv[3], strtoul(argv[4], NULL, 10) * MIB, argv[5]);
-	else if (argc == 5 && !strcmp(mode, "churn"))
-		churn(argv[2], atoi(argv[3]), argv[4]);
+	else if (argc == 6 && !strcmp(mode, "churn"))
+		churn(argv[2], !strcmp(argv[3], "swap"), atoi(argv[4]), argv[5]);
 	else if (argc == 4 && !strcmp(mode, "fixed"))
 		fixed(argv[2], atoi(argv[3]));
 	else if (argc == 4 && !strcmp(mode, "keep"))
