@@ -7,11 +7,13 @@
  *	overhead RUNS COLUMN[,COLUMN]... [LOOP[,LOOP]...]
  *	overhead profile COLUMN LOOP
  *	overhead hold CGROUP COMMAND [ARGUMENT]...
+ *	overhead sample COLUMN LOOP RUN
  *
  * The second form says which functions the instructions of a loop are spent in, by
  * samples of the instruction pointer. What runs with interrupts off is found where they
- * are switched on again. The third form attaches the policy that does nothing to a cgroup and runs a
- * command for as long as it is there: dev/regress uses it.
+ * are switched on again. The third form attaches the policy that does nothing to a cgroup
+ * and runs a command for as long as it is there: dev/regress uses it. With the fourth the
+ * program runs itself.
  *
  * A column says which policies there are (see columns[] below); "none" loads no
  * BPF program at all, so it also runs on a kernel without the series. One line
@@ -501,27 +503,11 @@ static void print_profile(const char *column, const char *loop, int nr)
 		       loop, column, symbols[i].name, (double)symbols[i].samples * PERIOD / nr);
 }
 
-/*
- * A process of its own for each sample, which begins with a round that does not
- * count. Run 0 is a profile.
- */
-static void sample(const struct column *column, const struct loop *loop, int run, double per_ns)
+/* The loop, after a round that does not count. Run 0 is a profile. */
+static void run_sample(const struct column *column, const struct loop *loop, int run)
 {
-	double start, end;
-	int status;
-	pid_t pid;
+	double per_ns = calibrate(), start, end;
 
-	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		err(1, "fork");
-	if (pid) {
-		if (waitpid(pid, &status, 0) != pid || status)
-			errx(1, "%s, %s: the loop failed", column->name, loop->name);
-		return;
-	}
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	enter(column->place->leaf);
 	if (loop->setup)
 		loop->setup(column->place);
@@ -562,7 +548,36 @@ static void sample(const struct column *column, const struct loop *loop, int run
 	_exit(0);
 }
 
-static void measure(const struct column *column, const struct loop *loop, int run, double per_ns)
+/*
+ * A process of its own for each sample. It is this program anew: what it would inherit
+ * depends on the policies that are loaded, and fork() has to copy it. Only one that
+ * counts calls needs the policy's memory.
+ */
+static void sample(const struct column *column, const struct loop *loop, int run)
+{
+	char number[16];
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (pid) {
+		if (waitpid(pid, &status, 0) != pid || status)
+			errx(1, "%s, %s: the loop failed", column->name, loop->name);
+		return;
+	}
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!strcmp(column->name, "count"))
+		run_sample(column, loop, run);
+	snprintf(number, sizeof(number), "%d", run);
+	execl("/proc/self/exe", "overhead", "sample", column->name, loop->name, number, NULL);
+	err(1, "cannot start itself");
+}
+
+static void measure(const struct column *column, const struct loop *loop, int run)
 {
 	struct bpf_link *links[MAX_POLICIES];
 	struct bpf_map *map;
@@ -583,7 +598,7 @@ static void measure(const struct column *column, const struct loop *loop, int ru
 				err(1, "%s: cannot attach", column->policies);
 		}
 	}
-	sample(column, loop, run, per_ns);
+	sample(column, loop, run);
 	if (column->policies) {
 		for (i = 0; i < column->nr; i++)
 			bpf_link__destroy(links[i]);
@@ -647,16 +662,29 @@ static void hold(char **argv)
 	err(1, "%s", argv[1]);
 }
 
+static void sample_anew(const char *column, const char *loop, int run)
+{
+	unsigned int c, l;
+
+	make_places();
+	for (l = 0; l < sizeof(loops) / sizeof(loops[0]); l++)
+		for (c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
+			if (!strcmp(columns[c].name, column) && !strcmp(loops[l].name, loop))
+				run_sample(&columns[c], &loops[l], run);
+	errx(2, "%s, %s: no such column or loop", column, loop);
+}
+
 int main(int argc, char **argv)
 {
 	const char *which_loops = argc == 4 ? argv[3] : NULL;
 	bool policies = false, profile = argc == 4 && !strcmp(argv[1], "profile");
 	unsigned int c, l;
-	double per_ns;
 	int run, runs;
 
 	if (argc >= 4 && !strcmp(argv[1], "hold"))
 		hold(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "sample"))
+		sample_anew(argv[2], argv[3], atoi(argv[4]));
 	runs = profile ? 1 : argc == 3 || argc == 4 ? atoi(argv[1]) : 0;
 	if (runs < 1 || runs > 1000)
 		errx(2, "usage: overhead RUNS COLUMN[,COLUMN]... [LOOP[,LOOP]...] | profile COLUMN LOOP | hold CGROUP COMMAND...");
@@ -668,7 +696,6 @@ int main(int argc, char **argv)
 			err(1, "cannot load the policies: does this kernel have memcg_bpf_ops?");
 	}
 	make_places();
-	per_ns = calibrate();
 
 	/* In turns, so that what changes with time changes all columns alike. */
 	for (run = 0; run < runs; run++)
@@ -676,6 +703,6 @@ int main(int argc, char **argv)
 			for (c = 0; c < sizeof(columns) / sizeof(columns[0]); c++)
 				if (listed(argv[2], columns[c].name) &&
 				    (!which_loops || listed(which_loops, loops[l].name)))
-					measure(&columns[c], &loops[l], profile ? 0 : run + 1, per_ns);
+					measure(&columns[c], &loops[l], profile ? 0 : run + 1);
 	return 0;
 }
