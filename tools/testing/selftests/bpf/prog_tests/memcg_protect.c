@@ -11,7 +11,6 @@
  * what memory.low does, under each way of reclaim.
  */
 #include <test_progs.h>
-#include <bpf/btf.h>
 #include "memcg_helpers.h"
 #include "memcg_protect.skel.h"
 
@@ -324,7 +323,7 @@ static bool overcommit(struct fixture *f)
  */
 static void test_siblings(struct fixture *f)
 {
-	struct bpf_link *other;
+	struct bpf_link *other, *watch;
 	pid_t loader;
 
 	answer(f, 0, DEFAULT, DEFAULT);
@@ -360,6 +359,24 @@ static void test_siblings(struct fixture *f)
 		ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it, by the other loader");
 	memcg_kill(loader);
 	ASSERT_TRUE(memcg_wait(is_about(elow_of_b(f), SHARE)), "half again, its loader killed");
+
+	/* As before, but then nobody is left who could be asked about a. */
+	f->skel->bss->answer_cgid[0] = f->id_b;
+	watch = memcg_attach(f->skel->maps.a, f->b, BPF_F_ALLOW_MULTI);
+	other = memcg_attach(f->skel->maps.b, f->a, BPF_F_ALLOW_MULTI);
+	bpf_link__destroy(f->link);
+	f->link = NULL;
+	if (ASSERT_OK_PTR(watch, "attach to b") && ASSERT_OK_PTR(other, "attach to a again")) {
+		ASSERT_TRUE(is_about(elow_of_b(f), ALL), "all of it, by the only policy on a");
+		/* closing a link leaves the end of it to another thread */
+		ASSERT_OK(bpf_link__detach(other), "detach");
+		/* a has lost some of what it claims */
+		if (fill_both(f))
+			ASSERT_TRUE(is_about(elow_of_b(f), SHARE),
+				    "half again, without a policy on a");
+	}
+	bpf_link__destroy(other);
+	bpf_link__destroy(watch);
 }
 
 /*
