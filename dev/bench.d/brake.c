@@ -12,9 +12,9 @@
  *		print what the second took, and what the first did meanwhile
  *	brake fixed DIR MS
  *		until SIGTERM delay each charge by MS
- *	brake keep DIR ALL|CHARGED|UNCHARGED|OVER
- *		until SIGTERM the policy of samples/bpf/memcg_reclaim: all of it, or without
- *		memcg_charged, memcg_uncharged or charge_over_limit
+ *	brake keep DIR ALL|UNCHARGED|CHARGED
+ *		until SIGTERM the policy of samples/bpf/memcg_reclaim: all of it, without
+ *		memcg_uncharged, or without memcg_charged as well
  *
  * The last two print their counters at the end.
  */
@@ -247,10 +247,8 @@ static void keep(const char *dir, const char *without)
 	bpf_program__set_autoload(skel->progs.on_fault, false);
 	if (!strcmp(without, "CHARGED"))
 		skel->struct_ops.keep_policy->memcg_charged = NULL;
-	else if (!strcmp(without, "UNCHARGED"))
+	if (strcmp(without, "ALL"))
 		skel->struct_ops.keep_policy->memcg_uncharged = NULL;
-	else if (!strcmp(without, "OVER"))
-		skel->struct_ops.keep_policy->charge_over_limit = NULL;
 	if (memcg_reclaim__load(skel) ||
 	    bpf_prog_test_run_opts(bpf_program__fd(skel->progs.prepare), &opts) || opts.retval)
 		err(1, "the policy cannot be loaded");
