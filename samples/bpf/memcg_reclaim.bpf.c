@@ -2,10 +2,11 @@
 /*
  * Reclaim in the background, the BPF side; memcg_reclaim.c has the story.
  *
- * Each cgroup that is kept below its limit has an element in the map kept, made
- * by the online call and removed by the offline call of its memcg: its marks,
- * and the workqueue item that reclaims from it. The marks are computed by the
- * charges, from the limits that the cgroup and its ancestors have at that time.
+ * Each cgroup that is kept below its limit has an element in the map kept, with its
+ * marks, and WORKERS elements in the map workers, with the workqueue items that
+ * reclaim from it. The online call of its memcg makes them, the offline call removes
+ * them. The marks are computed by the charges, from the limits that the cgroup and
+ * its ancestors have at that time.
  *
  * A charge finds that a trigger fires and starts a run of reclaim. The run ends
  * when the usage is down at the stop mark, after MAX_ROUNDS batches, when the memcg
@@ -13,11 +14,14 @@
  * the next run. After a run that freed nothing no charge starts one for a while.
  *
  * In the workqueue a callback reclaims one batch and queues itself for the next: a
- * callback holds up the tasks-trace grace periods of the whole system.
+ * callback holds up the tasks-trace grace periods of the whole system. The first
+ * worker does all of a run; the others help while charges are delayed.
  *
  * The marks are given as usage, but what has to fit below the limit is what is
  * charged before reclaim has caught up. Where charges come in bursts, such as large
- * readahead, both marks move down: there is room for two bursts above the start.
+ * readahead, the marks move down: there is room for two bursts above the start, and
+ * charges are delayed once there is not room for another one. Pages that are being read
+ * cannot be reclaimed, so a worker can be stuck while the next burst comes.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -86,7 +90,6 @@ struct {
 
 /* One cgroup that is kept below its limit. */
 struct kept {
-	struct bpf_wq wq;
 	struct memcg_marks marks;
 	__u64 looked, read;		/* when its marks and its attribute were */
 	__u64 back_off_until;		/* leave it until then */
@@ -111,6 +114,23 @@ struct {
 	__type(key, __u64);		/* cgroup id */
 	__type(value, struct kept);
 } kept SEC(".maps");
+
+struct worker_id {
+	__u64 id;			/* of the cgroup */
+	__u64 nr;			/* 0 to WORKERS - 1 */
+};
+
+struct one_worker {
+	struct bpf_wq wq;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536 * WORKERS);
+	__type(key, struct worker_id);
+	__type(value, struct one_worker);
+} workers SEC(".maps");
 
 struct task_elem {
 	struct bpf_task_work tw;
@@ -276,12 +296,31 @@ static __u64 lower_by(struct kept *k)
 	return low < start - least ? low : start - least;
 }
 
-/* The stop mark keeps its distance, but there is always something left to keep. */
+/*
+ * The stop mark. Where the marks are lowered it is one batch below the start mark: as
+ * little is kept as can be, and what is read ahead must not go before it is used.
+ */
 static __u64 stop_at(struct kept *k)
 {
-	__u64 low = lower_by(k), stop = k->marks.stop;
+	__u64 low = lower_by(k), start = k->marks.start - low, gap = k->marks.start - k->marks.stop;
 
-	return stop > low + stop / 8 ? stop - low : stop / 8;
+	if (!low)
+		return k->marks.stop;
+	if (gap > batch)
+		gap = batch;
+	return start > gap + start / 8 ? start - gap : start / 8;
+}
+
+/* Above this a charge costs something: the brake mark, or where one more burst fits. */
+static __u64 brake_at(struct kept *k)
+{
+	__u64 limit = k->marks.limit, room = k->burst_most, most = limit - limit / 4;
+
+	if (!k->marks.span)
+		return NO_LIMIT;
+	if (room > most)
+		room = most;
+	return limit - room < k->marks.brake ? limit - room : k->marks.brake;
 }
 
 /* Races between CPUs make this inexact, which does no harm. */
@@ -324,8 +363,8 @@ static struct mem_cgroup *get_memcg(__u64 id)
 	return memcg;
 }
 
-/* Reclaim one batch. Returns true if the run is to go on. */
-static bool reclaim_batch(struct kept *k, __u64 id)
+/* Reclaim one batch, if the usage is above @floor. Returns true if the run is to go on. */
+static bool reclaim_batch(struct kept *k, __u64 id, __u64 floor)
 {
 	struct mem_cgroup *memcg;
 	bool go_on = false;
@@ -335,9 +374,7 @@ static bool reclaim_batch(struct kept *k, __u64 id)
 	memcg = get_memcg(id);
 	if (!memcg)
 		return false;
-	if (!k->run_rounds)
-		count(stats.runs);
-	if (memcg->memory.usage.counter > stop_at(k)) {
+	if (memcg->memory.usage.counter > floor) {
 		before = bpf_ktime_get_ns();
 		ret = bpf_try_to_free_mem_cgroup_pages(memcg, batch, GFP_KERNEL, MAY_SWAP, -1);
 		before = bpf_ktime_get_ns() - before;
@@ -355,9 +392,12 @@ static bool reclaim_batch(struct kept *k, __u64 id)
 		}
 	}
 	bpf_put_mem_cgroup(memcg);
+	return go_on;
+}
 
-	if (go_on)
-		return true;
+static void end_run(struct kept *k)
+{
+	count(stats.runs);
 	if (k->run_reclaimed)
 		k->back_off_ms = 0;
 	else if (k->run_futile)
@@ -365,16 +405,22 @@ static bool reclaim_batch(struct kept *k, __u64 id)
 	k->run_rounds = 0;
 	k->run_futile = 0;
 	k->run_reclaimed = 0;
-	return false;
 }
 
 static int queue_callback(void *map, int *key, void *value)
 {
-	__u64 id = *(__u64 *)key;
-	struct kept *k = value;
+	struct worker_id *which = (void *)key;
+	struct one_worker *w = value;
+	__u64 id = which->id;
+	struct kept *k;
 
-	if (reclaim_batch(k, id))
-		bpf_wq_start(&k->wq, 0);
+	k = bpf_map_lookup_elem(&kept, &id);
+	if (!k)
+		return 0;
+	if (reclaim_batch(k, id, which->nr ? brake_at(k) : stop_at(k)))
+		bpf_wq_start(&w->wq, 0);
+	else if (!which->nr)
+		end_run(k);
 	return 0;
 }
 
@@ -389,21 +435,36 @@ static int task_callback(struct bpf_map *map, void *key, void *value)
 	if (!k)
 		return 0;
 	bpf_for(i, 0, MAX_ROUNDS)
-		if (!reclaim_batch(k, id))
+		if (!reclaim_batch(k, id, stop_at(k)))
 			break;
+	end_run(k);
 	return 0;
 }
 
-/* Of the cgroup @id, which is at @level: 1 is a child of the root. */
-static void start_run(struct kept *k, __u64 id, int level)
+static bool start_worker(__u64 id, __u64 nr)
+{
+	struct worker_id key = { .id = id, .nr = nr };
+	struct one_worker *w = bpf_map_lookup_elem(&workers, &key);
+
+	return w && !bpf_wq_start(&w->wq, 0);
+}
+
+/*
+ * Of the cgroup @id, which is at @level: 1 is a child of the root. With @help, by all
+ * workers.
+ */
+static void start_run(struct kept *k, __u64 id, int level, bool help)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_elem *elem;
-	int cpu;
+	int cpu, i;
 
 	if (!use_task_work) {
-		if (!bpf_wq_start(&k->wq, 0))
+		if (start_worker(id, 0))
 			count(stats.starts);
+		if (help)
+			bpf_for(i, 1, WORKERS)
+				start_worker(id, i);
 		return;
 	}
 
@@ -424,7 +485,8 @@ static void start_run(struct kept *k, __u64 id, int level)
  * Reclaim may be slower than the tasks that charge. A page that is charged above
  * the brake mark costs the task the time that it takes to reclaim one, weighted
  * with the square of the excess: nothing at the mark, half of it half way to the
- * limit, twice of it at the limit. So a huge page costs as much as its pages one by
+ * limit, twice of it at the limit. A page that takes the room of the next burst costs
+ * that time in full. So a huge page costs as much as its pages one by
  * one, and the task is slowed to the speed of reclaim. A page that the task gives
  * back counts the other way: a task that frees what it allocates, and does not grow,
  * is not slowed. If there is nothing to reclaim, it would not help, and nobody is
@@ -432,20 +494,25 @@ static void start_run(struct kept *k, __u64 id, int level)
  */
 static __u64 cost_ns(struct kept *k, __u64 usage, unsigned int nr_pages)
 {
-	__u64 over, page_ns = PAGE_NS_FIRST, span = k->marks.span;
+	__u64 over, cost = 0, page_ns = PAGE_NS_FIRST, span = k->marks.span, at = brake_at(k);
 
-	if (!span || usage <= k->marks.brake)
+	if (usage <= at)
 		return 0;
 	if (k->reclaimed)
 		page_ns = k->took_ns / k->reclaimed;
 	if (page_ns > PAGE_NS_MAX)
 		page_ns = PAGE_NS_MAX;
+	if (at < k->marks.brake)
+		cost = page_ns * (usage - at < nr_pages ? usage - at : nr_pages);
+	if (usage <= k->marks.brake)
+		return cost;
 	over = usage - k->marks.brake;
 	if (over > span)
 		over = span;
 	/* in 1024ths of the span, so that the square fits for any size */
 	over = over * 1024 / span;
-	return 2 * page_ns * nr_pages * over * over >> 20;
+	over = 2 * page_ns * nr_pages * over * over >> 20;
+	return over > cost ? over : cost;
 }
 
 static unsigned int brake(struct kept *k, __u64 usage, unsigned int nr_pages)
@@ -500,7 +567,7 @@ static unsigned int keep(struct kept *k, __u64 id, int level, struct page_counte
 		fires = true;
 	}
 	if (fires && now >= k->back_off_until)
-		start_run(k, id, level);
+		start_run(k, id, level, usage > brake_at(k));
 	return brake(k, usage, nr_pages);
 }
 
@@ -567,7 +634,10 @@ SEC("struct_ops/handle_cgroup_online")
 void BPF_PROG(keep_online, struct mem_cgroup *memcg)
 {
 	__u64 id = memcg->css.cgroup->kn->id;
-	struct kept new = {}, *k;
+	struct worker_id key = { .id = id };
+	struct one_worker none = {}, *w;
+	struct kept new = {};
+	int i;
 
 	/* the target, or all but the target */
 	if (id == target_id ? each : !each)
@@ -575,23 +645,32 @@ void BPF_PROG(keep_online, struct mem_cgroup *memcg)
 	new.marks.limit = NO_LIMIT;
 	new.marks.start = NO_LIMIT;
 	new.marks.stop = NO_LIMIT;
-	bpf_map_update_elem(&kept, &id, &new, BPF_NOEXIST);
-	k = bpf_map_lookup_elem(&kept, &id);
-	if (!k)
+	if (bpf_map_update_elem(&kept, &id, &new, BPF_NOEXIST))
 		return;
 	count(stats.kept);
-	/* On any CPU: a bound one would compete with the task that charges. */
-	if (!bpf_wq_init(&k->wq, &kept, BPF_F_WQ_UNBOUND))
-		bpf_wq_set_callback(&k->wq, queue_callback, 0);
+	bpf_for(i, 0, WORKERS) {
+		key.nr = i;
+		bpf_map_update_elem(&workers, &key, &none, BPF_NOEXIST);
+		w = bpf_map_lookup_elem(&workers, &key);
+		/* On any CPU: a bound one would compete with the task that charges. */
+		if (w && !bpf_wq_init(&w->wq, &workers, BPF_F_WQ_UNBOUND))
+			bpf_wq_set_callback(&w->wq, queue_callback, 0);
+	}
 }
 
 SEC("struct_ops/handle_cgroup_offline")
 void BPF_PROG(keep_offline, struct mem_cgroup *memcg)
 {
 	__u64 id = memcg->css.cgroup->kn->id;
+	struct worker_id key = { .id = id };
+	int i;
 
 	if (!bpf_map_delete_elem(&kept, &id))
 		__sync_fetch_and_sub(&stats.kept, 1);
+	bpf_for(i, 0, WORKERS) {
+		key.nr = i;
+		bpf_map_delete_elem(&workers, &key);
+	}
 }
 
 SEC(".struct_ops.link")

@@ -363,8 +363,9 @@ static int show_pinned(const struct pinned *p, int map_fd)
 
 static int run(int signal_fd)
 {
+	/* The work of a map that nobody holds from outside is cancelled */
 	const struct map_pin maps[] = {
-		{ skel->maps.data_stats, STATS_MAP }, { skel->maps.kept, "kept" }, { },
+		{ skel->maps.data_stats, STATS_MAP }, { skel->maps.workers, "workers" }, { },
 	};
 	struct ring_buffer *events = NULL;
 	int psi_fd = -1, err;

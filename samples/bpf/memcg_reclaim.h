@@ -10,6 +10,7 @@
 
 #define FAULT_WINDOW_MS	100
 
+#define WORKERS		2	/* of a cgroup, the second for when charges are delayed */
 #define MAX_ROUNDS	64	/* batches in a run */
 #define MAX_FUTILE	3	/* batches in a row that free nothing */
 #define BACK_OFF_MIN_MS	10	/* doubles with each futile run */
