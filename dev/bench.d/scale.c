@@ -269,6 +269,11 @@ static int run(int argc, char **argv)
 		if (!spawn(cgroups[i]))
 			worker(i, pages);
 	}
+	/*
+	 * All have their memory, and idle for longer than the hold time. One that thrashes
+	 * already gets memory slowly, whoever is exposed: it reclaims mostly from itself.
+	 */
+	sleep(4);
 	snprintf(path, sizeof(path), "%s/../neighbour", argv[0]);
 	other = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (other < 0)
@@ -281,8 +286,8 @@ static int run(int argc, char **argv)
 		churn(dir);
 	}
 
-	/* all have their memory; now those that idle are to be found out */
-	sleep(4);
+	/* the neighbour, too */
+	sleep(8);
 	start = next_turn = next_second = now_us();
 	last_neighbour = shared->neighbour_ops;
 	while ((now = now_us()) < start + seconds * 1000000ULL) {

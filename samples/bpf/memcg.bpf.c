@@ -106,8 +106,15 @@ static __u64 read_sign(struct mem_cgroup *memcg, struct cgroup *cgrp, int sign)
 	return 0;
 }
 
+static void works_at(struct memcg_state *st, int sign, __u64 at)
+{
+	st->sign = sign;
+	if ((__s64)(at - st->active_at) > 0)
+		st->active_at = at;
+}
+
 /* @css and the cgroups above it contain one that works. */
-static void mark_active(struct cgroup_subsys_state *css, __u64 now)
+static void mark_active(struct cgroup_subsys_state *css, __u64 at)
 {
 	struct memcg_state *st;
 	int i;
@@ -118,8 +125,7 @@ static void mark_active(struct cgroup_subsys_state *css, __u64 now)
 		st = bpf_cgrp_storage_get(&cgroups, css->cgroup, NULL, 0);
 		if (!st)
 			break;
-		st->active_at = now;
-		st->sign = SIGN_BELOW;
+		works_at(st, SIGN_BELOW, at);
 		css = css->parent;
 	}
 }
@@ -127,9 +133,12 @@ static void mark_active(struct cgroup_subsys_state *css, __u64 now)
 static void look_for_signs(struct memcg_state *st, struct mem_cgroup *memcg,
 			   struct cgroup *cgrp, __u64 now)
 {
-	bool restart = now - st->since >= interval_ns;
-	__u64 seen[NR_SIGNS] = {};
+	__u64 seen[NR_SIGNS] = {}, span = now - st->since, at = now;
 	int i, fired = SIGN_NONE;
+
+	/* When it worked is not known if nobody asked for long: the next interval tells */
+	if (span > hold_ns && hold_ns > interval_ns)
+		at = now - hold_ns + interval_ns;
 
 	for (i = NR_SIGNS - 1; i >= 0; i--) {
 		if (!threshold[i])
@@ -141,11 +150,10 @@ static void look_for_signs(struct memcg_state *st, struct mem_cgroup *memcg,
 		st->amount = seen[i] - st->seen[i];
 	}
 	if (fired != SIGN_NONE) {
-		st->sign = fired;
-		st->active_at = now;
-		mark_active(memcg->css.parent, now);
+		works_at(st, fired, at);
+		mark_active(memcg->css.parent, at);
 	}
-	if (fired != SIGN_NONE || restart) {
+	if (fired != SIGN_NONE || span >= interval_ns) {
 		__builtin_memcpy(st->seen, seen, sizeof(seen));
 		st->since = now;
 	}

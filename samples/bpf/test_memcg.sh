@@ -159,6 +159,19 @@ sees_faults()
 		fault high 32 && asked '/high: active (faults .*): protect' && stop
 }
 
+# What happened at some time since the last question, which is longer ago than the hold
+# time, counts for an interval and not for another hold time
+long_ago()
+{
+	local from
+
+	fresh && begin --hold 3000 --signs cpu --cpu 1 && cache high 16 0 || return
+	# Nobody asks meanwhile, so there is nothing to wait for
+	sleep 3.2
+	from=${EPOCHREALTIME/./}
+	asked '/high: idle' && [[ $((${EPOCHREALTIME/./} - from)) -lt 2000000 ]] && stop
+}
+
 # what a cgroup below it does counts for high
 sees_below()
 {
@@ -469,6 +482,7 @@ check "several of each" several
 check "CPU time is activity" sees_cpu
 check "so are page faults" sees_faults
 check "and what a cgroup below does" sees_below
+check "what was long ago counts for an interval" long_ago
 check "charges of low are delayed while high works" delays never
 if [[ -n $thp ]]; then
 	check "huge pages are delayed like as many others" delays always
