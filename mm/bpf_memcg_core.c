@@ -35,64 +35,6 @@
 
 #include "bpf_memcg_internal.h"
 
-/**
- * bpf_memcg_call_enter - begin calling policies
- * @call: what bpf_memcg_call_exit() needs to know
- *
- * On success the caller is in an RCU read-side critical section.
- *
- * Context: any.
- *
- * Return: false in an NMI and if this context is already inside a policy; no
- * policy may be called then.
- */
-bool bpf_memcg_call_enter(struct bpf_memcg_call *call)
-{
-	if (in_nmi())
-		return false;
-
-	call->level = BIT(interrupt_context_level());
-	if (current->bpf_memcg_active & call->level)
-		return false;
-
-	current->bpf_memcg_active |= call->level;
-	call->memalloc = in_task() ? current->flags & PF_MEMALLOC : 0;
-	current->flags &= ~call->memalloc;
-	rcu_read_lock();
-	return true;
-}
-
-/**
- * bpf_memcg_call_exit - end what bpf_memcg_call_enter() began
- * @call: the same
- *
- * Context: that of bpf_memcg_call_enter().
- */
-void bpf_memcg_call_exit(const struct bpf_memcg_call *call)
-{
-	rcu_read_unlock();
-	current->flags |= call->memalloc;
-	current->bpf_memcg_active &= ~call->level;
-}
-
-/**
- * bpf_memcg_online_policies - find the policies that hear of a memcg's counter
- * @memcg: if it is offline, advanced to its nearest online ancestor
- *
- * Context: within bpf_memcg_call_enter(), or under RCU.
- *
- * Return: the effective array, NULL if it is empty.
- */
-struct bpf_cgroup_ops_array *bpf_memcg_online_policies(struct mem_cgroup **memcg)
-{
-	struct bpf_cgroup_ops_array *array;
-
-	/* Ends at the root, which never goes offline. */
-	while ((array = rcu_dereference((*memcg)->bpf_ops.effective)) == &bpf_cgroup_ops_dead)
-		*memcg = parent_mem_cgroup(*memcg);
-	return array;
-}
-
 static int count_miss(struct bpf_prog *prog, void *member_off)
 {
 	if (prog->aux->attach_st_ops_member_off == *(u32 *)member_off)

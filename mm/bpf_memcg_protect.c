@@ -142,21 +142,11 @@ static void ask(struct mem_cgroup *memcg, struct bpf_cgroup_ops_array *array,
 	}
 }
 
-/**
- * __bpf_memcg_protection - compute the effective protection of a memcg
- * @root: the memcg that is reclaimed, never NULL
- * @memcg: a descendant of it
- * @recursive: whether memory_recursiveprot is in effect
- *
- * Stores memory.emin and memory.elow of @memcg, with what its policies make of
- * them. Mirrors page_counter_calculate_protection(), and like it has to be called
- * for the parent first.
- *
- * Context: reclaim, in process context. The caller keeps @memcg alive.
- *
- * Return: false if @memcg has no policy: nothing was stored.
+/*
+ * Compute and store the protection of a memcg that seems to have policies. Returns
+ * false, and has stored nothing, if no policy can be asked.
  */
-bool __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
+static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
 {
 	struct page_counter *counter = &memcg->memory, *parent = counter->parent;
 	unsigned long usage, parent_usage, emin, elow;
@@ -166,10 +156,8 @@ bool __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, b
 	struct claim low, min;
 	u8 low_override;
 
-	if (memcg == root || !bpf_memcg_is_governed(memcg))
-		return false;
 	usage = page_counter_read(counter);
-	if (!usage)
+	if (memcg == root || !usage)
 		return false;
 	if (!bpf_memcg_call_enter(&call)) {
 		bpf_memcg_call_missed(memcg, offsetof(struct memcg_bpf_ops, below_min));
@@ -229,4 +217,22 @@ bool __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, b
 					   answer.low, answer.min, usage, elow, emin);
 	bpf_memcg_call_exit(&call);
 	return true;
+}
+
+/**
+ * __bpf_memcg_protection - compute the effective protection of a memcg
+ * @root: the memcg that is reclaimed, never NULL
+ * @memcg: a descendant of it, or @root itself
+ * @recursive: whether memory_recursiveprot is in effect
+ *
+ * Stores memory.emin and memory.elow of @memcg, with what its policies make of
+ * them. Does what page_counter_calculate_protection() does, and leaves memcgs
+ * without a policy to it. Like it, it has to be called for the parent first.
+ *
+ * Context: reclaim, in process context. The caller keeps @memcg alive.
+ */
+void __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
+{
+	if (!bpf_memcg_is_governed(memcg) || !compute(root, memcg, recursive))
+		page_counter_calculate_protection(&root->memory, &memcg->memory, recursive);
 }

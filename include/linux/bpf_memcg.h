@@ -153,6 +153,9 @@ struct memcg_bpf_ops {
 /* The most that one return to user space is delayed. */
 #define BPF_MEMCG_MAX_DELAY_MS	2000
 
+/* Called only if bpf_memcg_has_policies(). */
+void __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive);
+
 #ifdef CONFIG_BPF_MEMCG
 
 DECLARE_STATIC_KEY_FALSE(bpf_memcg_key);
@@ -164,7 +167,6 @@ void bpf_memcg_css_reset(struct mem_cgroup *memcg);
 
 void __bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_pages, gfp_t gfp);
 void __bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages);
-bool __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive);
 unsigned int __bpf_memcg_over_limit(struct mem_cgroup *memcg, struct mem_cgroup *over_limit,
 				    gfp_t gfp, unsigned int nr_pages);
 void __bpf_memcg_serve_delay(void);
@@ -186,13 +188,6 @@ static inline void bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr
 {
 	if (bpf_memcg_has_policies())
 		__bpf_memcg_uncharged(memcg, nr_pages);
-}
-
-/* Compute the effective protection of a @memcg with policies. False: it has none. */
-static inline bool bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg,
-					bool recursive)
-{
-	return bpf_memcg_has_policies() && __bpf_memcg_protection(root, memcg, recursive);
 }
 
 /* How much is to be reclaimed for a charge that hit a limit? */
@@ -245,6 +240,11 @@ static inline void bpf_memcg_fork(struct task_struct *child)
 
 #else /* CONFIG_BPF_MEMCG */
 
+static inline bool bpf_memcg_has_policies(void)
+{
+	return false;
+}
+
 static inline int bpf_memcg_css_online(struct mem_cgroup *memcg)
 {
 	return 0;
@@ -268,12 +268,6 @@ static inline void bpf_memcg_charged(struct mem_cgroup *memcg, unsigned int nr_p
 
 static inline void bpf_memcg_uncharged(struct mem_cgroup *memcg, unsigned int nr_pages)
 {
-}
-
-static inline bool bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg,
-					bool recursive)
-{
-	return false;
 }
 
 static inline unsigned int bpf_memcg_over_limit(struct mem_cgroup *memcg,
