@@ -52,7 +52,7 @@
 #define TOP		"/sys/fs/cgroup/torture"
 #define PINS		"/sys/fs/bpf/torture"
 #define SCRATCH		"/tmp/torture"
-#define WORKERS		4
+#define WORKERS		8	/* they wait for grace periods most of the time */
 #define STEPS		400
 #define NODES		30	/* cgroups that may exist, a tree of threes */
 #define LINKS		12	/* of one worker */
@@ -773,10 +773,11 @@ static void make_nodes(void)
 	int node;
 
 	seed_for(WORKERS);
-	/* a million in one of four rounds, which are slow then */
-	skel->data->loop_iterations = 1000;
-	for (node = pick(4); node; node--)
-		skel->data->loop_iterations *= 10;
+	/* a million in one of sixteen rounds, which takes as long as all others */
+	node = pick(16);
+	skel->data->loop_iterations = node == 15 ? 1000000 : node < 5 ? 100 : node < 10 ? 1000 : 10000;
+	/* Grace periods of their usual length, or over before the next operation */
+	write_file("/sys/kernel/rcu_expedited", pick(2) ? "1" : "0");
 	for (node = 0; node < NODES; node++) {
 		node_path(node, path, sizeof(path));
 		if (node && pick(8))
@@ -889,6 +890,7 @@ static void one_round(void)
 		failure("%s cannot be removed: %s", top, strerror(errno));
 	if (!wait_for(30, read_long(TOP, "cgroup.stat", "nr_dying_descendants") == 0))
 		failure("the topmost cgroup of the round dies on");
+	write_file("/sys/kernel/rcu_expedited", "0");
 }
 
 static void load(void)
