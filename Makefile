@@ -28,7 +28,7 @@ check:		## prove the series: regenerates, applies, each prefix compiles, checkpa
 	@dev/check
 prefixes:	## build the whole kernel after each patch of the series (takes long)
 	@dev/prefixes
-torture:	## hostile policies and what may happen to cgroups, at random [SECONDS=n] [SEED=n] [DEBUG=0]
+torture:	## hostile policies and what may happen to cgroups, at random [SECONDS=n] [SEED=n] [DEBUG=0|kcsan]
 	@dev/torture
 mutants:	## take each guarantee's fix out: a test has to fail [MUTANTS='NAME ...']
 	@dev/mutants
@@ -42,7 +42,7 @@ base:		## fetch and unpack the base kernel into the per-user cache
 	@dev/base
 tree:		## make or refresh the patched tree under build/
 	@dev/tree
-kernel:		## build the patched kernel [DEBUG=1: the debug kernel]
+kernel:		## build the patched kernel [DEBUG=1: the debug kernel, DEBUG=kcsan: for data races]
 	@dev/kernel
 series:		## generate series/$(BASE)/*.patch from own files, edits and messages
 	@dev/series

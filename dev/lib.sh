@@ -10,7 +10,7 @@
 # whose other fields become BASE_KERNEL, BASE_PACKAGE, BASE_VERSION, BASE_SHA256
 # and BASE_SUITES), CACHE (downloads, per user), BUILD (all that is built for
 # this base), TREE (the patched source tree) and OBJ (the kernel's object
-# directory, the debug kernel's when DEBUG=1).
+# directory, that of a debug kernel with DEBUG=1 or DEBUG=kcsan).
 
 set -euo pipefail
 
@@ -311,4 +311,9 @@ TREE=$BUILD/linux
 # In the tree: the kernel's build then calls its sources by relative paths, so that ccache
 # can know an object again in another tree (a mutant's, the base's, another clone's)
 OBJ=$TREE/obj
-[[ ${DEBUG:-0} != 1 ]] || OBJ=$TREE/obj-debug
+case ${DEBUG:-0} in
+0)	;;
+1)	OBJ=$TREE/obj-debug ;;
+kcsan)	OBJ=$TREE/obj-kcsan ;;
+*)	die "DEBUG='$DEBUG' is none of 0, 1 and kcsan" 2 ;;
+esac

@@ -934,6 +934,16 @@ static void make_ready(void)
 	close(opts.target_fd);
 }
 
+static unsigned long all_done(void)
+{
+	unsigned long all = 0;
+	int i;
+
+	for (i = 0; i < NR_OPS; i++)
+		all += atomic_load(&shared->done[i]);
+	return all;
+}
+
 static void print_counts(double seconds, int rounds)
 {
 	unsigned long done, refused, all = 0, lifetime = 0;
@@ -984,7 +994,7 @@ int main(int argc, char **argv)
 	for (round_nr = only ?: 1; !atomic_load(&shared->failures); round_nr++) {
 		one_round();
 		done++;
-		printf("round %d: %.0f s\n", round_nr, now() - start);
+		printf("round %d: %.0f s, %lu operations\n", round_nr, now() - start, all_done());
 		if (only || now() - start > seconds)
 			break;
 	}
