@@ -41,6 +41,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -850,12 +851,38 @@ static void empty_stocks(void)
 	}
 }
 
+/*
+ * A page that was read from swap ahead of time stays in the swap cache when the process
+ * is gone, and keeps the memcg of its swap entry. Pages that are in use keep theirs, too.
+ */
+static void empty_swap_cache(void)
+{
+	char line[256], *end;
+	FILE *f = fopen("/proc/swaps", "re");
+
+	if (f && fgets(line, sizeof(line), f) && fgets(line, sizeof(line), f)) {
+		end = strchr(line, ' ');
+		if (end)
+			*end = '\0';
+		if (swapoff(line) || swapon(line, 0))
+			err(1, "%s", line);
+	}
+	if (f)
+		fclose(f);
+}
+
 static bool none_dies(const char *dir)
 {
 	if (!read_long(dir, "cgroup.stat", "nr_dying_descendants"))
 		return true;
 	/* A socket, for one, may be uncharged after its cgroup was removed */
 	empty_stocks();
+	if (!read_long(dir, "cgroup.stat", "nr_dying_descendants"))
+		return true;
+	usleep(500000);
+	if (!read_long(dir, "cgroup.stat", "nr_dying_descendants"))
+		return true;
+	empty_swap_cache();
 	return false;
 }
 
