@@ -391,10 +391,13 @@ static void test_revision(void)
 	ASSERT_EQ(attach_errno(before, MULTI), ESTALE, "attach, stale");
 	ASSERT_EQ(attach_errno(0, MULTI), 0, "attach, any");
 
+	before = revision_of(PA);
 	link = memcg_attach(skel->maps.a, cgroup[PA], MULTI);
 	if (!ASSERT_OK_PTR(link, "attach"))
 		return;
-	before = revision_of(PA);
+	now = revision_of(PA);
+	ASSERT_GT(now, before, "attached");
+	before = now;
 	opts.expected_revision = before + 1;
 	ASSERT_EQ(bpf_link_update(bpf_link__fd(link), bpf_map__fd(skel->maps.b), &opts), -ESTALE,
 		  "update, stale");
