@@ -2,9 +2,9 @@
 /*
  * Calling the BPF policies of a memcg: what all calls have in common.
  *
- * This file holds how a call is entered and left, and the calls that tell a
- * policy which memcgs it governs. mm/bpf_memcg_charge.c and
- * mm/bpf_memcg_protect.c make the other calls with it.
+ * This file holds the rules of a call, the calls that tell a policy which memcgs
+ * it governs, and the count of those that were skipped. mm/bpf_memcg_internal.h
+ * enters and leaves a call, here and in mm/bpf_memcg_{charge,protect}.c.
  *
  * Readers. memcg->bpf_ops.effective and the ops that it lists are read under
  * RCU. kernel/bpf/cgroup_struct_ops.c keeps them alive for as long as that. No
@@ -31,7 +31,6 @@
 #include <linux/bpf.h>
 #include <linux/bpf_memcg.h>
 #include <linux/memcontrol.h>
-#include <linux/preempt.h>
 
 #include "bpf_memcg_internal.h"
 

@@ -36,9 +36,9 @@ static inline bool bpf_memcg_is_governed(struct mem_cgroup *memcg)
  * bpf_memcg_call_enter - begin calling policies
  * @call: what bpf_memcg_call_exit() needs to know
  *
- * On success the caller is in an RCU read-side critical section. Inline, as
- * everything that each call of a policy runs through; the rules are the first
- * comment of mm/bpf_memcg_core.c.
+ * On success the caller is in an RCU read-side critical section. The first
+ * comment of mm/bpf_memcg_core.c has the rules. Inline, because each call of a
+ * policy runs through it.
  *
  * Context: any.
  *
