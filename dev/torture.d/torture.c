@@ -877,10 +877,7 @@ static bool none_dies(const char *dir)
 		return true;
 	/* A socket, for one, may be uncharged after its cgroup was removed */
 	empty_stocks();
-	if (!read_long(dir, "cgroup.stat", "nr_dying_descendants"))
-		return true;
-	usleep(500000);
-	if (!read_long(dir, "cgroup.stat", "nr_dying_descendants"))
+	if (wait_for(1, read_long(dir, "cgroup.stat", "nr_dying_descendants") == 0))
 		return true;
 	empty_swap_cache();
 	return false;
