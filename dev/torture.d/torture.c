@@ -777,7 +777,7 @@ static void make_nodes(void)
 	int node;
 
 	seed_for(WORKERS);
-	/* a million in one of sixteen rounds, which takes as long as all others */
+	/* a million in one of sixteen rounds, which takes long */
 	node = pick(16);
 	skel->data->loop_iterations = node == 15 ? 1000000 : node < 5 ? 100 : node < 10 ? 1000 : 10000;
 	/* Grace periods of their usual length, or over before the next operation */
