@@ -2,7 +2,7 @@
 /*
  * Torture: what may happen to cgroups and policies, at random and at once.
  *
- *	torture SEED SECONDS [ROUND]
+ *	torture SEED SECONDS [FIRST [LAST]]
  *
  * A round has WORKERS processes that do STEPS operations each on the same few cgroups:
  * create, remove and nest them, switch their controller, attach, update, query, pin,
@@ -10,7 +10,7 @@
  * set limits, reclaim, and start processes that charge memory of every kind. The
  * policies are hostile (see torture.bpf.c). What a worker does next depends on SEED,
  * the number of the round and its own number only: the same SEED replays the same
- * operations, ROUND only those of that round. How they interleave is up to the
+ * operations, FIRST and LAST only those of these rounds. How they interleave is up to the
  * scheduler.
  *
  * After each round nothing of it may be left: every process ends, all links and maps
@@ -27,6 +27,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
@@ -1030,19 +1031,24 @@ static void print_counts(double seconds, int rounds)
 	       "SIGKILL took up to %lu ms, which the policy that loops a million times makes long\n",
 	       rounds, seconds, all, lifetime, (unsigned long long)skel->bss->hostile_calls,
 	       (unsigned long long)skel->bss->requeued, atomic_load(&shared->longest_kill));
-	printf("@{\"seed\": %llu, \"rounds\": %d, \"seconds\": %.0f, \"operations\": %lu, \"lifetime\": %lu, \"failures\": %d}\n",
+	printf("@{\"seed\": %llu, \"rounds\": %d, \"seconds\": %.0f, \"operations\": %lu, \"lifetime\": %lu, \"longest_kill_ms\": %lu, \"failures\": %d, \"kinds\": [",
 	       (unsigned long long)seed, rounds, seconds, all, lifetime,
-	       atomic_load(&shared->failures));
+	       atomic_load(&shared->longest_kill), atomic_load(&shared->failures));
+	for (i = 0; i < NR_OPS; i++)
+		printf("%s{\"kind\": \"%s\", \"lifetime\": %s, \"done\": %lu, \"refused\": %lu}",
+		       i ? ", " : "", ops[i].name, ops[i].lifetime ? "true" : "false",
+		       atomic_load(&shared->done[i]), atomic_load(&shared->refused[i]));
+	printf("]}\n");
 }
 
 int main(int argc, char **argv)
 {
-	int only = argc == 4 ? atoi(argv[3]) : 0, seconds, done = 0;
+	int first = argc > 3 ? atoi(argv[3]) : 1, last = argc > 4 ? atoi(argv[4]) : INT_MAX;
+	int seconds = argc > 2 ? atoi(argv[2]) : 0, done = 0;
 	double start = now();
 
-	seconds = argc == 3 || argc == 4 ? atoi(argv[2]) : 0;
-	if (seconds < 1 || only < 0)
-		errx(2, "usage: torture SEED SECONDS [ROUND]");
+	if (argc > 5 || seconds < 1 || first < 1 || last < first)
+		errx(2, "usage: torture SEED SECONDS [FIRST [LAST]]");
 	seed = strtoull(argv[1], NULL, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1060,11 +1066,11 @@ int main(int argc, char **argv)
 	make_ready();
 	printf("SEED=%llu, faults are %sinjected\n", (unsigned long long)seed, may_inject ? "" : "not ");
 
-	for (round_nr = only ?: 1; !atomic_load(&shared->failures); round_nr++) {
+	for (round_nr = first; !atomic_load(&shared->failures); round_nr++) {
 		one_round();
 		done++;
 		printf("round %d: %.0f s, %lu operations\n", round_nr, now() - start, all_done());
-		if (only || now() - start > seconds)
+		if (round_nr == last || now() - start > seconds)
 			break;
 	}
 	print_counts(now() - start, done);
