@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <linux/io_uring.h>
 #include <netinet/in.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include "memcg_helpers.h"
@@ -340,14 +341,16 @@ static int charge_and_block(void *arg)
 		return 1;
 	f->skel->bss->delay_ms[0] = 0;
 	f->shared->delays = f->skel->bss->delays - f->shared->delays;
-	return 0;
+	memcg_pause();
+	return charge_in_one_call(f, 1);
 }
 
 enum meanwhile { NOTHING, DETACHED, MOVED };
 
 /*
  * What a task owes when it is about to return is looked at again: it is served if
- * the policy still governs the task, and lapses if not.
+ * the policy still governs the task, and lapses if not. What has lapsed does not come
+ * back with the next charge.
  */
 static void check_lapse(struct fixture *f, enum meanwhile what)
 {
@@ -385,9 +388,19 @@ static void check_lapse(struct fixture *f, enum meanwhile what)
 			goto out;
 		left -= n;
 	}
+	if (!ASSERT_TRUE(memcg_paused(pid), "written"))
+		goto out;
+	ASSERT_EQ(f->shared->delays, what == NOTHING, "delays");
+	if (what == MOVED)
+		ASSERT_OK(memcg_write(f->a, "cgroup.procs", pids), "move back");
+	f->skel->bss->asked_ms = 0;
+	memcg_resume(pid);
 	ASSERT_OK(memcg_reap(pid), "child's status");
 	pid = -1;
-	ASSERT_EQ(f->shared->delays, what == NOTHING, "delays");
+	if (what == MOVED) {
+		ASSERT_EQ(f->shared->delays, 1, "delays, back again");
+		ASSERT_EQ(f->skel->bss->asked_ms, f->shared->calls, "asked, back again");
+	}
 out:
 	memcg_kill(pid);
 	close(f->shared->pipe[0]);
@@ -572,6 +585,66 @@ static void test_io_uring(struct fixture *f)
 	ASSERT_GE(f->skel->bss->worker_delays, 1, "delays of the worker");
 }
 
+static const char zswap[] = "/sys/module/zswap/parameters/enabled";
+
+/* Compress some of its own memory: zswap charges what it needs, in reclaim. */
+static int charge_in_reclaim(void *arg)
+{
+	struct fixture *f = arg;
+	struct memcg_delay__bss *bss = f->skel->bss;
+	char *p = memcg_populate(SIZE);
+	size_t i;
+
+	if (p == MAP_FAILED)
+		return 1;
+	/* what cannot be compressed well, so that there is something to charge */
+	for (i = 0; i < SIZE; i += 4096)
+		if (getrandom(p + i, 2048, 0) != 2048)
+			return 1;
+	bss->target = getpid();
+	bss->calls = 0;
+	bss->delay_ms[0] = 10;
+	memcg_write_long(f->a, "memory.reclaim", SIZE * 3 / 4);
+	bss->delay_ms[0] = 0;
+	f->shared->calls = bss->calls;
+	return 0;
+}
+
+/*
+ * A reclaimer is not delayed for what it charges, and is a reclaimer still when the
+ * policy returns.
+ */
+static void test_reclaimer(struct fixture *f)
+{
+	struct memcg_delay__bss *bss = f->skel->bss;
+	char before = 'N';
+	int fd;
+
+	fd = open(zswap, O_RDWR);
+	if (fd < 0 || read(fd, &before, 1) != 1 || memcg_read(f->a, "memory.swap.current", NULL) < 0 ||
+	    pwrite(fd, "Y", 1, 0) != 1) {
+		printf("no zswap\n");
+		test__skip();
+		goto out;
+	}
+	f->skel->links.on_shrink = bpf_program__attach(f->skel->progs.on_shrink);
+	if (ASSERT_OK_PTR(f->skel->links.on_shrink, "tracepoint"))
+		ASSERT_OK(memcg_run(f->a, charge_in_reclaim, f), "child");
+	if (before == 'N')
+		ASSERT_EQ(pwrite(fd, "N", 1, 0), 1, "zswap as it was");
+	if (!memcg_read(f->p, "memory.stat", "zswpout")) {
+		printf("no swap\n");
+		test__skip();
+		goto out;
+	}
+	ASSERT_GT(f->shared->calls, 0, "charges in reclaim");
+	ASSERT_EQ(bss->delays, 0, "delays");
+	ASSERT_GT(bss->shrinks, 0, "lists shrunk");
+	ASSERT_EQ(bss->shrinks_unmarked, 0, "lists shrunk without PF_MEMALLOC");
+out:
+	close(fd);
+}
+
 void test_memcg_delay(void)
 {
 	static const struct {
@@ -590,6 +663,7 @@ void test_memcg_delay(void)
 		{ "freeze", test_freeze },
 		{ "high", test_high },
 		{ "io_uring", test_io_uring },
+		{ "reclaimer", test_reclaimer },
 	};
 	struct fixture f;
 	int i;

@@ -20,6 +20,20 @@ static __u64 misses(struct bpf_program *prog)
 	return info.recursion_misses;
 }
 
+/* Signals pile up, and each takes memory that is charged. */
+static int churn_deaf(void *arg)
+{
+	struct memcg_reentry *skel = arg;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, 34);	/* what the kernel calls SIGRTMIN is 32 */
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return 1;
+	skel->bss->target = getpid();
+	return memcg_churn(NULL);
+}
+
 void test_memcg_reentry(void)
 {
 	struct memcg_reentry *skel = NULL;
@@ -40,9 +54,10 @@ void test_memcg_reentry(void)
 	link = memcg_attach(skel->maps.policy, fd, 0);
 	if (!ASSERT_OK_PTR(link, "attach"))
 		goto out_fd;
-	ASSERT_OK(memcg_run(fd, memcg_churn, NULL), "child");
+	ASSERT_OK(memcg_run(fd, churn_deaf, skel), "child");
 	ASSERT_GT(skel->bss->calls, 100, "calls");
 	ASSERT_GT(skel->bss->allocated, 100, "allocations in the policy");
+	ASSERT_GE(skel->bss->signals, 100, "signals sent in the policy");
 	ASSERT_EQ(skel->bss->reentered, 0, "re-entered");
 	ASSERT_GT(misses(skel->progs.charged) + misses(skel->progs.uncharged), 0,
 		  "recursion_misses");

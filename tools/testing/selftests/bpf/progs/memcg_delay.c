@@ -3,6 +3,7 @@
 #include "memcg_common.h"
 
 #define PF_IO_WORKER	0x00000010
+#define PF_MEMALLOC	0x00000800
 
 __u32 delay_ms[2];	/* by policy: a, b */
 __u32 target;		/* the process whose charges and delays are counted */
@@ -17,6 +18,8 @@ __u64 last_policy_cgid;
 __u64 last_memcg_cgid;
 __u64 other_delays;	/* of anybody else */
 __u64 worker_delays;	/* of the target's io_uring workers */
+__u64 shrinks;		/* of LRU lists, by the target */
+__u64 shrinks_unmarked;	/* the task not marked as a reclaimer */
 
 SEC("struct_ops")
 unsigned int BPF_PROG(a_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
@@ -56,5 +59,16 @@ int on_delay(struct trace_event_raw_bpf_memcg_delay *ctx)
 	last_policy_cgid = ctx->policy_cgid;
 	last_memcg_cgid = ctx->memcg_cgid;
 	__sync_fetch_and_add(&delays, 1);
+	return 0;
+}
+
+SEC("tracepoint/vmscan/mm_vmscan_lru_shrink_inactive")
+int on_shrink(void *ctx)
+{
+	if (bpf_get_current_pid_tgid() >> 32 != target)
+		return 0;
+	__sync_fetch_and_add(&shrinks, 1);
+	if (!(bpf_get_current_task_btf()->flags & PF_MEMALLOC))
+		__sync_fetch_and_add(&shrinks_unmarked, 1);
 	return 0;
 }

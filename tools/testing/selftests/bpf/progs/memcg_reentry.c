@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A policy that makes the kernel charge the memcg it is called for. */
+/*
+ * A policy that makes the kernel charge the memcg it is called for. Most of what a
+ * program may allocate is reported to nobody, because it must not spin, or is
+ * charged by an interrupt. What a signal takes is an ordinary charge.
+ */
 #include "memcg_common.h"
 #include "bpf_experimental.h"
 
 #define EEXIST	17
 #define SCRATCH	4096
+#define SIGRTMIN 34
+#define SIGNALS	100	/* take more than a page */
+
+extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type,
+				__u64 value) __ksym;
 
 struct scratch {
 	char bytes[SCRATCH];
@@ -39,13 +48,15 @@ struct {
 
 static struct scratch zeroes;
 __u64 next_key;
-__u64 calls, reentered, allocated;
+__u64 calls, reentered, allocated, signals;
+__u32 target;		/* who gets signals */
 
 static __always_inline void work(void)
 {
 	__u64 who = bpf_get_current_task() + 2 * !!bpf_in_hardirq() + !!bpf_in_serving_softirq();
 	__u32 one = 1;
 	__u64 key;
+	int i;
 
 	__sync_fetch_and_add(&calls, 1);
 	if (bpf_map_update_elem(&inside, &who, &one, BPF_NOEXIST) == -EEXIST) {
@@ -60,6 +71,11 @@ static __always_inline void work(void)
 	if (!bpf_map_update_elem(&hash, &key, &zeroes, BPF_ANY))
 		__sync_fetch_and_add(&allocated, 1);
 	bpf_task_storage_delete(&storage, bpf_get_current_task_btf());
+	if (bpf_get_current_pid_tgid() >> 32 == target && signals < SIGNALS) {
+		bpf_for(i, 0, SIGNALS)
+			if (!bpf_send_signal_task(bpf_get_current_task_btf(), SIGRTMIN, PIDTYPE_PID, i))
+				__sync_fetch_and_add(&signals, 1);
+	}
 
 	bpf_map_delete_elem(&inside, &who);
 }
