@@ -27,6 +27,7 @@ struct shared {
 	__u64 calls;
 	__u64 delays;
 	int pipe[2];
+	pid_t owner;			/* who is charged by others */
 };
 
 struct fixture {
@@ -291,6 +292,54 @@ static void test_remote(struct fixture *f)
 out:
 	bss->delay_ms[0] = 0;
 	memcg_kill(pid);
+}
+
+static int charge_owner(void *arg)
+{
+	struct fixture *f = arg;
+	static char buf[SIZE];
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	f->skel->bss->target = getpid();
+	snprintf(path, sizeof(path), "/proc/%d/mem", f->shared->owner);
+	fd = open(path, O_RDWR);
+	f->skel->bss->delay_ms[0] = 10;
+	f->skel->bss->delay_ms[1] = 20;
+	f->shared->calls = f->skel->bss->calls;
+	n = pwrite(fd, buf, sizeof(buf), (long)f->shared->untouched);
+	f->shared->calls = f->skel->bss->calls - f->shared->calls;
+	memset(f->skel->bss->delay_ms, 0, sizeof(f->skel->bss->delay_ms));
+	close(fd);
+	return n != sizeof(buf);
+}
+
+/*
+ * Two policies are asked, but only one of them governs the task that charges: its
+ * delay is served, though the other one asks for more.
+ */
+static void test_remote_two(struct fixture *f)
+{
+	struct memcg_delay__bss *bss = f->skel->bss;
+	int b = memcg_create("/p/b");
+	struct bpf_link *link;
+
+	link = memcg_attach(f->skel->maps.b, f->a, BPF_F_ALLOW_MULTI);
+	if (!ASSERT_OK_FD(b, "/p/b") || !ASSERT_OK_PTR(link, "attach b"))
+		goto out;
+	f->shared->owner = memcg_spawn(f->a, be_charged, f);
+	if (ASSERT_TRUE(memcg_paused(f->shared->owner), "child")) {
+		ASSERT_OK(memcg_run(b, charge_owner, f), "charge it");
+		ASSERT_GE(f->shared->calls, SIZE / 4096 / 64, "charges");
+		ASSERT_EQ(bss->delays, 1, "delays");
+		ASSERT_EQ(bss->asked_ms, 10 * f->shared->calls, "asked");
+		ASSERT_EQ(bss->last_policy_cgid, get_cgroup_id("/p"), "policy_cgid");
+	}
+	memcg_kill(f->shared->owner);
+out:
+	bpf_link__destroy(link);
+	close(b);
 }
 
 static int charge_and_go(void *arg)
@@ -657,6 +706,7 @@ void test_memcg_delay(void)
 		{ "short", test_short },
 		{ "kill", test_kill },
 		{ "remote", test_remote },
+		{ "remote_two", test_remote_two },
 		{ "detach", test_detach },
 		{ "lapse", test_lapse },
 		{ "signal", test_signal },
