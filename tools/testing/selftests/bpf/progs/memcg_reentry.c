@@ -2,7 +2,8 @@
 /*
  * A policy that makes the kernel charge the memcg it is called for. Most of what a
  * program may allocate is reported to nobody, because it must not spin, or is
- * charged by an interrupt. What a signal takes is an ordinary charge.
+ * charged by an interrupt. What a signal takes is an ordinary charge, if the kernel
+ * has preemptible RCU; else an interrupt sends it.
  */
 #include "memcg_common.h"
 #include "bpf_experimental.h"
