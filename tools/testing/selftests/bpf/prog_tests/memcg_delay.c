@@ -670,7 +670,8 @@ static void test_reclaimer(struct fixture *f)
 	int fd;
 
 	fd = open(zswap, O_RDWR);
-	if (fd < 0 || read(fd, &before, 1) != 1 || memcg_read(f->a, "memory.swap.current", NULL) < 0 ||
+	if (fd < 0 || read(fd, &before, 1) != 1 ||
+	    memcg_read(f->a, "memory.swap.current", NULL) < 0 ||
 	    pwrite(fd, "Y", 1, 0) != 1) {
 		printf("no zswap\n");
 		test__skip();

@@ -74,7 +74,8 @@ static __always_inline void work(void)
 	bpf_task_storage_delete(&storage, bpf_get_current_task_btf());
 	if (bpf_get_current_pid_tgid() >> 32 == target && signals < SIGNALS) {
 		bpf_for(i, 0, SIGNALS)
-			if (!bpf_send_signal_task(bpf_get_current_task_btf(), SIGRTMIN, PIDTYPE_PID, i))
+			if (!bpf_send_signal_task(bpf_get_current_task_btf(), SIGRTMIN,
+						  PIDTYPE_PID, i))
 				__sync_fetch_and_add(&signals, 1);
 	}
 
