@@ -596,6 +596,49 @@ out:
 	close(parent);
 }
 
+static void *attach_once(void *arg)
+{
+	struct crossing *c = arg;
+
+	c->link = memcg_attach(c->map, c->fd, c->flags);
+	return NULL;
+}
+
+/*
+ * A policy is overridden, and is back before it was told: whoever overrides it waits
+ * for a grace period in its system call, and loses its link meanwhile, because the
+ * controller is switched off. That stays behind io, as in test_controller_hidden().
+ */
+static void test_returning(void)
+{
+	int parent = memcg_create("/p"), fd = memcg_create("/p/a"), i;
+	struct crossing c = { .fd = fd, .map = skel->maps.b, .flags = BPF_F_ALLOW_OVERRIDE };
+	struct bpf_link *upper;
+
+	upper = memcg_attach(skel->maps.a, parent, BPF_F_ALLOW_OVERRIDE);
+	if (!ASSERT_OK_PTR(upper, "attach above") ||
+	    !ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "+io"), "io"))
+		goto out;
+	for (i = 0; i < 20; i++) {
+		if (!ASSERT_OK(pthread_create(&c.thread, NULL, attach_once, &c), "thread"))
+			break;
+		ASSERT_TRUE(memcg_wait(nr_policies(fd) == 1), "attached");
+		ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "-memory"), "off");
+		pthread_join(c.thread, NULL);
+		bpf_link__destroy(c.link);
+		ASSERT_OK(memcg_write(parent, "cgroup.subtree_control", "+memory"), "on");
+	}
+	ASSERT_EQ(skel->bss->memcg_twice, 0, "online twice");
+	bpf_link__destroy(upper);
+	upper = NULL;
+	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->a_books)), "a pairs");
+	ASSERT_TRUE(memcg_wait(memcg_books_pair(skel->bss->b_books)), "b pairs");
+out:
+	bpf_link__destroy(upper);
+	close(fd);
+	close(parent);
+}
+
 static bool has_cgroups(const char *path)
 {
 	DIR *dir = opendir(path);
@@ -1209,6 +1252,7 @@ void test_memcg_lifetime(void)
 		{ "detach_removed", test_detach_removed },
 		{ "detach_twice", test_detach_twice },
 		{ "alternate", test_alternate },
+		{ "returning", test_returning },
 		{ "inside", test_inside },
 		{ "threaded", test_threaded },
 		{ "namespace", test_namespace },
