@@ -9,6 +9,7 @@
  */
 #include <test_progs.h>
 #include <bpf/btf.h>
+#include <sys/mman.h>
 #include "memcg_helpers.h"
 #include "memcg_over_limit.skel.h"
 
@@ -21,6 +22,19 @@ static int loop;
 static int read_all(void *unused)
 {
 	return memcg_read_cache(loop, 0, SIZE);
+}
+
+static int use_huge_page(void *unused)
+{
+	char *p = mmap(NULL, 2 * HUGE_PAGES * 4096, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return 1;
+	/* without huge pages that does nothing */
+	madvise(p, 2 * HUGE_PAGES * 4096, MADV_HUGEPAGE);
+	memset(p, 1, 2 * HUGE_PAGES * 4096);
+	return 0;
 }
 
 /* How often does reading it all hit the limit? */
@@ -58,7 +72,8 @@ void test_memcg_over_limit(void)
 	plain = times_hit(p, a);
 
 	upper = memcg_attach(skel->maps.a, p, BPF_F_ALLOW_MULTI);
-	if (!ASSERT_OK_PTR(upper, "attach"))
+	skel->links.on_reclaim = bpf_program__attach(skel->progs.on_reclaim);
+	if (!ASSERT_OK_PTR(upper, "attach") || !ASSERT_OK_PTR(skel->links.on_reclaim, "fentry"))
 		goto out;
 	zero = times_hit(p, a);
 	ASSERT_GT(skel->bss->calls, 0, "calls");
@@ -75,6 +90,8 @@ void test_memcg_over_limit(void)
 	huge = times_hit(p, a);
 	skel->bss->answer[0] = 1;
 	least = times_hit(p, a);
+	/* the limit is full of what was read */
+	ASSERT_OK(memcg_run(a, use_huge_page, NULL), "huge page");
 
 	/* the policy of a child has no say in its parent's limit */
 	skel->bss->answer[1] = HUGE_PAGES;
@@ -89,8 +106,10 @@ void test_memcg_over_limit(void)
 	ASSERT_OK_PTR(lower, "attach b");
 	both = times_hit(p, a);
 
-	printf("limit hit: plain %ld, 0: %ld, huge page: %ld, all: %ld, 1: %ld, below: %ld, both: %ld\n",
-	       plain, zero, more, huge, least, below, both);
+	printf("largest charge %u, limit hit: plain %ld, 0: %ld, huge page: %ld, all: %ld, 1: %ld, below: %ld, both: %ld\n",
+	       skel->bss->max_nr_pages, plain, zero, more, huge, least, below, both);
+	ASSERT_EQ(skel->bss->most, HUGE_PAGES, "pages to reclaim, at most");
+	ASSERT_EQ(skel->bss->too_few, 0, "less to reclaim than the charge");
 	ASSERT_GT(plain, 50, "plain");
 	ASSERT_GT(zero, plain / 2, "0 is the default");
 	ASSERT_LT(more, plain / 2, "a huge page each time");

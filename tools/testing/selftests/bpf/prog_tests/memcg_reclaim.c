@@ -56,6 +56,7 @@ static void test_verifier(void)
 		const char *reason;
 	} tests[] = {
 		{ "from_charge", "charge_ops", "sleep" },
+		{ "sleeping_charge", "sleeping_ops", "unsupported member memcg_charged" },
 		{ "from_timer", "timer_ops", "sleep" },
 		{ "from_tcp", "tcp_ops", "calling kernel function bpf_try_to_free" },
 		{ "from_fentry", NULL, "calling kernel function bpf_try_to_free" },

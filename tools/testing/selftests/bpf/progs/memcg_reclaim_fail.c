@@ -42,6 +42,18 @@ struct memcg_bpf_ops charge_ops = {
 	.memcg_charged = (void *)from_charge,
 };
 
+/* Nor may the program say that it sleeps. */
+SEC("?struct_ops.s")
+unsigned int BPF_PROG(sleeping_charge, struct mem_cgroup *memcg, unsigned int nr_pages)
+{
+	return 0;
+}
+
+SEC("?.struct_ops.link")
+struct memcg_bpf_ops sleeping_ops = {
+	.memcg_charged = (void *)sleeping_charge,
+};
+
 struct timer_elem {
 	struct bpf_timer timer;
 };
