@@ -52,7 +52,7 @@ void test_memcg_over_limit(void)
 {
 	struct memcg_over_limit *skel;
 	struct bpf_link *upper = NULL, *lower = NULL;
-	long plain, zero, more, huge, least, below, both;
+	long plain, zero, more, huge, least, below, both, swapped;
 	int p = -1, a = -1;
 
 	loop = memcg_loop(SIZE);
@@ -105,9 +105,12 @@ void test_memcg_over_limit(void)
 	lower = memcg_attach(skel->maps.b, p, BPF_F_ALLOW_MULTI);
 	ASSERT_OK_PTR(lower, "attach b");
 	both = times_hit(p, a);
+	skel->bss->answer[0] = HUGE_PAGES;
+	skel->bss->answer[1] = 1;
+	swapped = times_hit(p, a);
 
-	printf("largest charge %u, limit hit: plain %ld, 0: %ld, huge page: %ld, all: %ld, 1: %ld, below: %ld, both: %ld\n",
-	       skel->bss->max_nr_pages, plain, zero, more, huge, least, below, both);
+	printf("largest charge %u, limit hit: plain %ld, 0: %ld, huge page: %ld, all: %ld, 1: %ld, below: %ld, both: %ld, %ld\n",
+	       skel->bss->max_nr_pages, plain, zero, more, huge, least, below, both, swapped);
 	ASSERT_EQ(skel->bss->most, HUGE_PAGES, "pages to reclaim, at most");
 	ASSERT_EQ(skel->bss->too_few, 0, "less to reclaim than the charge");
 	ASSERT_GT(plain, 50, "plain");
@@ -118,6 +121,7 @@ void test_memcg_over_limit(void)
 	ASSERT_GT(least, plain / 2, "no less than what is charged");
 	ASSERT_GT(below, plain / 2, "the child's policy");
 	ASSERT_LT(both, plain / 2, "the maximum of both");
+	ASSERT_LT(swapped, plain / 2, "the maximum of both, in the other order");
 	ASSERT_EQ(memcg_read(p, "memory.events", "oom"), 0, "oom");
 out:
 	bpf_link__destroy(lower);
