@@ -872,6 +872,18 @@ static void empty_swap_cache(void)
 		fclose(f);
 }
 
+/*
+ * Files and directories that were written keep the memcg of who did, until they are
+ * clean and, after that, some other memcg goes offline (cleanup_offline_cgwbs_workfn()).
+ */
+static void empty_writeback(void)
+{
+	sync();
+	/* empty_stocks() makes it again */
+	if (rmdir(OTHERS "/0"))
+		err(1, OTHERS "/0");
+}
+
 static bool none_dies(const char *dir)
 {
 	if (!read_long(dir, "cgroup.stat", "nr_dying_descendants"))
@@ -881,6 +893,7 @@ static bool none_dies(const char *dir)
 	if (wait_for(1, read_long(dir, "cgroup.stat", "nr_dying_descendants") == 0))
 		return true;
 	empty_swap_cache();
+	empty_writeback();
 	return false;
 }
 
