@@ -268,11 +268,12 @@ struct memcg_bpf_ops loop = {
 	.below_low = (void *)loop_low,
 };
 
-/* Work that reclaims, and queues itself again without end */
+/* Work that reclaims, and queues itself again */
 struct queue_value {
 	struct bpf_wq wq;
 	struct bpf_task_work tw;
 	__u64 cgid;
+	__u64 left;
 };
 
 struct {
@@ -281,6 +282,9 @@ struct {
 	__type(key, int);
 	__type(value, struct queue_value);
 } queue SEC(".maps");
+
+/* How often the work queues itself again for one charge */
+__u64 requeues = 4;
 
 /* Ends the chain: a policy that nobody governs any more has no business */
 bool stop_requeue;
@@ -307,8 +311,10 @@ static int wq_callback(void *map, int *key, void *value)
 
 	__sync_fetch_and_add(&requeued, 1);
 	reclaim(v);
-	if (!stop_requeue)
+	if (!stop_requeue && v->left) {
+		v->left--;
 		bpf_wq_start(&v->wq, 0);
+	}
 	return 0;
 }
 
@@ -330,6 +336,7 @@ unsigned int BPF_PROG(requeue_charged, struct mem_cgroup *memcg, unsigned int nr
 	if (!value || stop_requeue)
 		return 0;
 	value->cgid = memcg->css.cgroup->kn->id;
+	value->left = requeues;
 	if (bpf_get_prandom_u32() & 1)
 		bpf_wq_start(&value->wq, 0);
 	else

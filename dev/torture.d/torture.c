@@ -2,7 +2,7 @@
 /*
  * Torture: what may happen to cgroups and policies, at random and at once.
  *
- *	torture SEED SECONDS [FIRST [LAST]]
+ *	torture SEED SECONDS STEPS [FIRST [LAST]]
  *
  * A round has WORKERS processes that do STEPS operations each on the same few cgroups:
  * create, remove and nest them, switch their controller, attach, update, query, pin,
@@ -10,8 +10,8 @@
  * set limits, reclaim, and start processes that charge memory of every kind. The
  * policies are hostile (see torture.bpf.c). What a worker does next depends on SEED,
  * the number of the round and its own number only: the same SEED replays the same
- * operations, FIRST and LAST only those of these rounds. How they interleave is up to the
- * scheduler.
+ * operations, FIRST and LAST only those of these rounds (fewer STEPS, the first of them). How
+ * they interleave is up to the scheduler.
  *
  * After each round nothing of it may be left: every process ends, all links and maps
  * that the round made are gone, no cgroup dies on, online and offline calls pair, and the
@@ -58,7 +58,6 @@
 #define OTHERS		"/sys/fs/cgroup/torture-others"
 #define NR_OTHERS	8	/* more than NR_MEMCG_STOCK of the kernel */
 #define WORKERS		8	/* they wait for grace periods most of the time */
-#define STEPS		400
 #define NODES		30	/* cgroups that may exist, a tree of threes */
 #define LINKS		12	/* of one worker */
 #define MIB		(1024UL * 1024)
@@ -120,7 +119,7 @@ static struct shared {
 static struct torture_bench *skel;
 static int maps[NR_POLICIES];
 static uint64_t seed, state;
-static int round_nr, worker_nr;
+static int round_nr, worker_nr, steps;
 static bool may_inject;
 static int type_id;		/* of struct memcg_bpf_ops */
 
@@ -471,7 +470,7 @@ static void do_reclaim(void)
 
 /* What a process that charges does until it is killed */
 
-static void charge(unsigned int node, unsigned int steps)
+static void charge(unsigned int node, unsigned int times)
 {
 	enum { AREAS = 4, SIZE = 4 };
 	static char page[4096];
@@ -482,10 +481,11 @@ static void charge(unsigned int node, unsigned int steps)
 	node_file(node, "cgroup.procs", name, sizeof(name));
 	count(MOVE, write_file(name, "0"));
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets);
-	while (steps--) {
+	while (times--) {
 		op = ANON + pick(NR_OPS - ANON);
 		slot = pick(AREAS);
-		size = 1 + pick(256);	/* pages */
+		/* pages; mostly few, which leaves time for more operations */
+		size = 1 + pick(pick(8) ? 16 : 256);
 		to = 1 + pick(NODES - 1);
 		switch (op) {
 		case ANON:
@@ -574,7 +574,7 @@ static void end_charging(unsigned int slot)
 
 static void do_load(void)
 {
-	unsigned int slot = pick(4), node = 1 + pick(NODES - 1), steps = 50 + pick(400);
+	unsigned int slot = pick(4), node = 1 + pick(NODES - 1), times = 50 + pick(400);
 	uint64_t own = next_random();
 	int i;
 
@@ -587,7 +587,7 @@ static void do_load(void)
 		for (i = 0; i < LINKS; i++)
 			if (links[i] >= 0)
 				close(links[i]);
-		charge(node, steps);
+		charge(node, times);
 		_exit(0);
 	}
 	count(LOAD, charging[slot]);
@@ -675,7 +675,7 @@ static void worker(int number)
 		total += ops[op].weight;
 	for (i = 0; i < LINKS; i++)
 		links[i] = -1;
-	for (i = 0; i < STEPS; i++) {
+	for (i = 0; i < steps; i++) {
 		n = pick(total);
 		for (op = 0; n >= ops[op].weight; op++)
 			n -= ops[op].weight;
@@ -778,9 +778,11 @@ static void make_nodes(void)
 	int node;
 
 	seed_for(WORKERS);
-	/* a million in one of sixteen rounds, which takes long */
+	/* a million in one of sixteen rounds, which takes long; in most, others get to run */
 	node = pick(16);
-	skel->data->loop_iterations = node == 15 ? 1000000 : node < 5 ? 100 : node < 10 ? 1000 : 10000;
+	skel->data->loop_iterations = node == 15 ? 1000000 : node == 14 ? 10000 : node < 7 ? 100 : 1000;
+	/* endless in one of four rounds, which takes a CPU away from the others */
+	skel->data->requeues = pick(4) ? 4 : UINT64_MAX;
 	/* Grace periods of their usual length, or over before the next operation */
 	write_file("/sys/kernel/rcu_expedited", pick(2) ? "1" : "0");
 	for (node = 0; node < NODES; node++) {
@@ -1056,12 +1058,13 @@ static void print_counts(double seconds, int rounds)
 
 int main(int argc, char **argv)
 {
-	int first = argc > 3 ? atoi(argv[3]) : 1, last = argc > 4 ? atoi(argv[4]) : INT_MAX;
+	int first = argc > 4 ? atoi(argv[4]) : 1, last = argc > 5 ? atoi(argv[5]) : INT_MAX;
 	int seconds = argc > 2 ? atoi(argv[2]) : 0, done = 0;
 	double start = now();
 
-	if (argc > 5 || seconds < 1 || first < 1 || last < first)
-		errx(2, "usage: torture SEED SECONDS [FIRST [LAST]]");
+	steps = argc > 3 ? atoi(argv[3]) : 0;
+	if (argc > 6 || seconds < 1 || steps < 1 || first < 1 || last < first)
+		errx(2, "usage: torture SEED SECONDS STEPS [FIRST [LAST]]");
 	seed = strtoull(argv[1], NULL, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
