@@ -14,6 +14,18 @@ splats+='|rcu: INFO: |INFO: rcu|.*watchdog: .*(soft lockup|hard LOCKUP)|ODEBUG: 
 splats+='|kmemleak: ([0-9]+ new|unreferenced)|double fault|unregister_netdevice: waiting'
 splat="^(\[ *[0-9.]+\])?(\[ *[A-Z]?[0-9]+\])? *($splats)"
 
+# without_known LOG: it without the warnings that $KNOWN, a regular expression, matches
+without_known()
+{
+	KNOWN=${KNOWN:-} awk '
+		/-\[ cut here \]-/ && !held { held = $0; next }
+		held && ENVIRON["KNOWN"] != "" && $0 ~ ENVIRON["KNOWN"] { held = ""; skip = 1 }
+		held { print held; held = "" }
+		!skip { print }
+		/-\[ end trace/ { skip = 0 }
+		END { if (held) print held }' "$1"
+}
+
 # breakpoint_vanished LOG: the first complaint in it is a breakpoint that is not there
 # any more, which the emulator is to blame for: dev/vm says why. "Code:" marks the byte
 # after it.
