@@ -5,6 +5,7 @@
  */
 #include <fnmatch.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <test_progs.h>
 #include "memcg_helpers.h"
 #include "memcg_reclaim.h"
@@ -327,6 +328,23 @@ static void test_killed(struct memcg_reclaim *skel, int p)
 }
 
 /*
+ * Time that cpu.stat has to call user time: while a cgroup has none, it shows all of its
+ * time as system time, whatever was accounted.
+ */
+static int burn(void *unused)
+{
+	volatile unsigned long i;
+	struct rusage usage;
+
+	do {
+		for (i = 0; i < 1000000; i++)
+			;
+		getrusage(RUSAGE_SELF, &usage);
+	} while (!usage.ru_utime.tv_sec && usage.ru_utime.tv_usec < 500000);
+	return 0;
+}
+
+/*
  * What a kernel thread spends, while nobody else works in the cgroup. Fails
  * without account_to(), or if it is called for every task.
  */
@@ -355,6 +373,7 @@ static void test_accounting(struct memcg_reclaim *skel, int p)
 	ioctl(loop, BLKFLSBUF, 0);
 	if (!ASSERT_GE(root, 0, "root") ||
 	    !ASSERT_OK(memcg_run(child[0], fill, NULL), "fill") ||
+	    !ASSERT_OK(memcg_run(child[0], burn, NULL), "burn") ||
 	    !ASSERT_OK(memcg_write(child[0], "cgroup.procs", name), "cgroup.procs"))
 		goto out;
 

@@ -5,6 +5,7 @@
  * what it missed is counted. Catches: a missing guard against re-entry, which
  * ends in a stack overflow or in the policy's own half-done state.
  */
+#include <sys/resource.h>
 #include <test_progs.h>
 #include <bpf/btf.h>
 #include "memcg_helpers.h"
@@ -23,9 +24,12 @@ static __u64 misses(struct bpf_program *prog)
 /* Signals pile up, and each takes memory that is charged. */
 static int churn_deaf(void *arg)
 {
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	struct memcg_reentry *skel = arg;
 	sigset_t set;
 
+	if (setrlimit(RLIMIT_SIGPENDING, &limit))
+		return 1;
 	sigemptyset(&set);
 	sigaddset(&set, 34);	/* what the kernel calls SIGRTMIN is 32 */
 	if (sigprocmask(SIG_BLOCK, &set, NULL))

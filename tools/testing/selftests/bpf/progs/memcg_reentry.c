@@ -11,7 +11,7 @@
 #define EEXIST	17
 #define SCRATCH	4096
 #define SIGRTMIN 34
-#define SIGNALS	100	/* take more than a page */
+#define SIGNALS	4000	/* take more than a CPU has charged in advance */
 
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type,
 				__u64 value) __ksym;
@@ -73,10 +73,13 @@ static __always_inline void work(void)
 		__sync_fetch_and_add(&allocated, 1);
 	bpf_task_storage_delete(&storage, bpf_get_current_task_btf());
 	if (bpf_get_current_pid_tgid() >> 32 == target && signals < SIGNALS) {
-		bpf_for(i, 0, SIGNALS)
-			if (!bpf_send_signal_task(bpf_get_current_task_btf(), SIGRTMIN,
-						  PIDTYPE_PID, i))
-				__sync_fetch_and_add(&signals, 1);
+		bpf_for(i, 0, SIGNALS) {
+			/* an interrupt sends one at a time */
+			if (bpf_send_signal_task(bpf_get_current_task_btf(), SIGRTMIN,
+						 PIDTYPE_PID, i))
+				break;
+			__sync_fetch_and_add(&signals, 1);
+		}
 	}
 
 	bpf_map_delete_elem(&inside, &who);
