@@ -333,12 +333,12 @@ static void test_killed(struct memcg_reclaim *skel, int p)
  */
 static int burn(void *unused)
 {
-	volatile unsigned long i;
 	struct rusage usage;
+	int i;
 
 	do {
 		for (i = 0; i < 1000000; i++)
-			;
+			asm volatile ("");
 		getrusage(RUSAGE_SELF, &usage);
 	} while (!usage.ru_utime.tv_sec && usage.ru_utime.tv_usec < 500000);
 	return 0;
