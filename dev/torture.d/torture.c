@@ -559,16 +559,56 @@ static void charge(unsigned int node, unsigned int times)
 /* Children of this worker that charge; the oldest makes room for a new one */
 static pid_t charging[4];
 
+/* All of a small file of that process, "" if it cannot be read. */
+static void read_proc(pid_t pid, const char *file, char *text, size_t size)
+{
+	ssize_t len = -1;
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/%s", pid, file);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		len = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[len > 0 ? len : 0] = '\0';
+}
+
+/* What keeps a process that was killed: where it is, and the CPU time it has had. */
+static void print_late(pid_t pid, double seconds)
+{
+	unsigned long user = 0, system = 0;
+	char text[2048], *end, state = '?';
+
+	/* the 3rd, 14th and 15th field; the 2nd, a name, ends with ')' */
+	read_proc(pid, "stat", text, sizeof(text));
+	end = strrchr(text, ')');
+	if (end)
+		sscanf(end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+		       &state, &user, &system);
+	read_proc(pid, "stack", text, sizeof(text));
+	printf("round %d: %d was killed %.1f s ago; state %c, CPU time %lu + %lu ms, at:\n%s",
+	       round_nr, pid, seconds, state, user * 10, system * 10, text);
+}
+
 static void end_charging(unsigned int slot)
 {
-	unsigned long took, longest;
+	unsigned long took, longest, said = 2000;
 	double start = now();
 	int status;
 
 	if (charging[slot] <= 0)
 		return;
 	kill(charging[slot], SIGKILL);
-	waitpid(charging[slot], &status, 0);
+	while (!waitpid(charging[slot], &status, WNOHANG)) {
+		usleep(1000);
+		took = (now() - start) * 1000;
+		if (took >= said) {
+			print_late(charging[slot], took / 1000.0);
+			said *= 2;
+		}
+	}
 	charging[slot] = 0;
 	took = (now() - start) * 1000;
 	for (longest = atomic_load(&shared->longest_kill); took > longest;)
@@ -1039,7 +1079,7 @@ static unsigned long all_done(void)
 	return all;
 }
 
-static void print_counts(double seconds, int rounds)
+static void print_counts(double seconds, int rounds, int last)
 {
 	unsigned long done, refused, all = 0, lifetime = 0;
 	int i;
@@ -1056,8 +1096,8 @@ static void print_counts(double seconds, int rounds)
 	       "SIGKILL took up to %lu ms, which the policy that loops a million times makes long\n",
 	       rounds, seconds, all, lifetime, (unsigned long long)skel->bss->hostile_calls,
 	       (unsigned long long)skel->bss->requeued, atomic_load(&shared->longest_kill));
-	printf("@{\"seed\": %llu, \"rounds\": %d, \"seconds\": %.0f, \"operations\": %lu, \"lifetime\": %lu, \"longest_kill_ms\": %lu, \"failures\": %d, \"kinds\": [",
-	       (unsigned long long)seed, rounds, seconds, all, lifetime,
+	printf("@{\"seed\": %llu, \"rounds\": %d, \"last_round\": %d, \"seconds\": %.0f, \"operations\": %lu, \"lifetime\": %lu, \"longest_kill_ms\": %lu, \"failures\": %d, \"kinds\": [",
+	       (unsigned long long)seed, rounds, last, seconds, all, lifetime,
 	       atomic_load(&shared->longest_kill), atomic_load(&shared->failures));
 	for (i = 0; i < NR_OPS; i++)
 		printf("%s{\"kind\": \"%s\", \"lifetime\": %s, \"done\": %lu, \"refused\": %lu}",
@@ -1106,7 +1146,7 @@ int main(int argc, char **argv)
 		if (round_nr == last || now() - start > seconds)
 			break;
 	}
-	print_counts(now() - start, done);
+	print_counts(now() - start, done, first + done - 1);
 	if (atomic_load(&shared->failures))
 		errx(1, "FAILED: %s; to replay: SEED=%llu, round %d", shared->what,
 		     (unsigned long long)seed, round_nr);
