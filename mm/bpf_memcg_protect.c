@@ -35,6 +35,11 @@
  * in which the policy was asked. So no override outlives the policy. Policies that
  * still govern the memcg set it again in the next pass.
  *
+ * A task that was killed has no time for policies. It may be on its way through many
+ * memcgs, each with a policy that takes as long as a policy can. What the last pass
+ * stored stands for it: an answer, which is not lost because somebody dies. Where that is
+ * nothing, the kernel's own computation is cheap.
+ *
  * Locking. None. Concurrent reclaimers may store different answers; the last one
  * counts until the next pass, as it does for the values that the kernel computes.
  */
@@ -42,6 +47,7 @@
 #include <linux/bpf_memcg.h>
 #include <linux/memcontrol.h>
 #include <linux/page_counter.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
 #include "bpf_memcg_internal.h"
@@ -227,12 +233,22 @@ static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recu
  *
  * Stores memory.emin and memory.elow of @memcg, with what its policies make of
  * them. Does what page_counter_calculate_protection() does, and leaves memcgs
- * without a policy to it. Like it, it has to be called for the parent first.
+ * without a policy to it. Like it, it has to be called for the parent first. For a
+ * task that was killed, what a memcg with policies has stays as it is.
  *
  * Context: reclaim, in process context. The caller keeps @memcg alive.
  */
 void __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
 {
-	if (!bpf_memcg_is_governed(memcg) || !compute(root, memcg, recursive))
-		page_counter_calculate_protection(&root->memory, &memcg->memory, recursive);
+	struct page_counter *counter = &memcg->memory;
+
+	if (bpf_memcg_is_governed(memcg)) {
+		if (!fatal_signal_pending(current)) {
+			if (compute(root, memcg, recursive))
+				return;
+		} else if (READ_ONCE(counter->elow) || READ_ONCE(counter->emin)) {
+			return;
+		}
+	}
+	page_counter_calculate_protection(&root->memory, counter, recursive);
 }

@@ -8,6 +8,7 @@ char _license[] SEC("license") = "GPL";
 
 __u64 iterations = 1000000;
 __u64 calls;
+__u64 answers;
 
 SEC("struct_ops")
 unsigned int BPF_PROG(delay_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
@@ -37,4 +38,17 @@ unsigned int BPF_PROG(loop_charged, struct mem_cgroup *memcg, unsigned int nr_pa
 SEC(".struct_ops.link")
 struct memcg_bpf_ops loop = {
 	.memcg_charged = (void *)loop_charged,
+};
+
+SEC("struct_ops")
+int BPF_PROG(slow_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long usage)
+{
+	__sync_fetch_and_add(&answers, 1);
+	bpf_loop(iterations, spin, NULL, 0);
+	return 0;
+}
+
+SEC(".struct_ops.link")
+struct memcg_bpf_ops slow = {
+	.below_low = (void *)slow_low,
 };

@@ -28,8 +28,10 @@
 
 #define ROOT	"/sys/fs/cgroup"
 #define TOP	ROOT "/failsafe"
+#define LIMITED	TOP "/limited"
 #define SIZE	(4UL << 20)
 #define BUSY	4
+#define SIBLINGS	16
 
 static struct failsafe_bench *skel;
 
@@ -74,8 +76,8 @@ static void touch_all(void)
 	munmap(area, SIZE);
 }
 
-/* A task in @cgroup that charges and uncharges without end. */
-static pid_t busy(const char *cgroup)
+/* A task in @cgroup that does @what without end. */
+static pid_t task(const char *cgroup, void (*what)(void))
 {
 	char name[256];
 	pid_t pid = fork();
@@ -88,7 +90,24 @@ static pid_t busy(const char *cgroup)
 	snprintf(name, sizeof(name), "%s/cgroup.procs", cgroup);
 	write_file(name, "0");
 	for (;;)
-		touch_all();
+		what();
+}
+
+/* One that charges and uncharges */
+static pid_t busy(const char *cgroup)
+{
+	return task(cgroup, touch_all);
+}
+
+/* One that has something and sleeps */
+static void touch_and_sleep(void)
+{
+	volatile char some[1 << 16];
+	size_t i;
+
+	for (i = 0; i < sizeof(some); i += 4096)
+		some[i] = 1;
+	pause();
 }
 
 static double kill_ms(pid_t pid)
@@ -200,6 +219,45 @@ static double one_return(void)
 	return longest;
 }
 
+/*
+ * Tasks that are killed while they reclaim from cgroups whose policy takes its time to
+ * answer.
+ */
+static void kill_reclaimers(double *v, int n)
+{
+	pid_t siblings[SIBLINGS], pid;
+	struct bpf_link *link;
+	char name[256];
+	__u64 before;
+	int i;
+
+	mkdir(LIMITED, 0755);
+	write_file(TOP "/cgroup.subtree_control", "+memory");
+	write_file(LIMITED "/cgroup.subtree_control", "+memory");
+	for (i = 0; i < SIBLINGS; i++) {
+		snprintf(name, sizeof(name), LIMITED "/%d", i);
+		mkdir(name, 0755);
+		siblings[i] = task(name, touch_and_sleep);
+	}
+	write_file(LIMITED "/memory.high", "1M");
+	link = attach(skel->maps.slow, LIMITED);
+	for (i = 0; i < n; i++) {
+		before = __atomic_load_n(&skel->bss->answers, __ATOMIC_RELAXED);
+		pid = busy(LIMITED "/0");
+		while (__atomic_load_n(&skel->bss->answers, __ATOMIC_RELAXED) < before + 3)
+			usleep(1000);
+		v[i] = kill_ms(pid);
+	}
+	bpf_link__destroy(link);
+	for (i = 0; i < SIBLINGS; i++) {
+		kill_ms(siblings[i]);
+		snprintf(name, sizeof(name), LIMITED "/%d", i);
+		rmdir(name);
+	}
+	rmdir(LIMITED);
+	write_file(TOP "/cgroup.subtree_control", "-memory");
+}
+
 int main(int argc, char **argv)
 {
 	int n = argc == 2 ? atoi(argv[1]) : 0, i, few;
@@ -248,6 +306,9 @@ int main(int argc, char **argv)
 		v[i] = one_return();
 	print("one return of a task that is delayed for as long as possible", v, 3);
 	bpf_link__destroy(link);
+
+	kill_reclaimers(v, few);
+	print("SIGKILL of a task that reclaims, a policy loops a million times in each answer", v, few);
 
 	/* A million iterations at each charge, for the whole machine but the root itself */
 	link = attach(skel->maps.loop, ROOT);

@@ -939,6 +939,66 @@ out:
 	close(fd);
 }
 
+/*
+ * Offline calls are made for all links together, and by whoever comes first. Catches: one
+ * that waited for an older grace period and makes the call of a policy that a CPU is
+ * still inside. Each policy keeps a CPU busy, so there have to be others. A grace period that
+ * begins between the two detaches hides the mistake, hence five attempts.
+ */
+static void test_two_inside(void)
+{
+	struct memcg_books *skels[2] = { skel };
+	struct bpf_link *links[2] = {};
+	pthread_t threads[2];
+	bool detaching[2];
+	pid_t pids[2];
+	int fds[2], i, n;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 4) {
+		test__skip();
+		return;
+	}
+	skels[1] = memcg_books__open_and_load();
+	fds[0] = memcg_create("/a");
+	fds[1] = memcg_create("/b");
+	if (!ASSERT_OK_PTR(skels[1], "memcg_books__open_and_load"))
+		goto out;
+
+	for (n = 0; n < 5; n++) {
+		memset(detaching, 0, sizeof(detaching));
+		memset(pids, -1, sizeof(pids));
+		for (i = 0; i < 2; i++) {
+			skels[i]->bss->slow_entered = 0;
+			skels[i]->bss->slow_left = 0;
+			skels[i]->bss->slow_release = false;
+			links[i] = memcg_attach(skels[i]->maps.slow, fds[i], 0);
+			ASSERT_OK_PTR(links[i], "attach");
+		}
+		for (i = 0; i < 2 && links[i]; i++) {
+			pids[i] = memcg_spawn(fds[i], memcg_use_some, NULL);
+			if (!ASSERT_TRUE(memcg_wait(skels[i]->bss->slow_entered), "entered") ||
+			    !ASSERT_OK(pthread_create(&threads[i], NULL, detach_thread, links[i]),
+				       "pthread_create"))
+				break;
+			detaching[i] = true;
+			ASSERT_TRUE(memcg_wait(!nr_policies(fds[i])), "detached, as others see it");
+		}
+		for (i = 0; i < 2; i++) {
+			skels[i]->bss->slow_release = true;
+			if (detaching[i])
+				pthread_join(threads[i], NULL);
+			memcg_reap(pids[i]);
+			bpf_link__destroy(links[i]);
+			ASSERT_EQ(skels[i]->bss->slow_offline, n + 1, "offline calls");
+			ASSERT_EQ(skels[i]->bss->slow_offline_inside, 0, "offline calls while inside");
+		}
+	}
+out:
+	memcg_books__destroy(skels[1]);
+	close(fds[1]);
+	close(fds[0]);
+}
+
 struct second_detach {
 	struct bpf_link *link;
 	bool returned;
@@ -1254,6 +1314,7 @@ void test_memcg_lifetime(void)
 		{ "alternate", test_alternate },
 		{ "returning", test_returning },
 		{ "inside", test_inside },
+		{ "two_inside", test_two_inside },
 		{ "threaded", test_threaded },
 		{ "namespace", test_namespace },
 		{ "faults", test_faults },

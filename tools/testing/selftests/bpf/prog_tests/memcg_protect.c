@@ -423,6 +423,41 @@ static void test_exposed_dies(struct fixture *f)
 	ASSERT_TRUE(is_about(elow_of_b(f), SHARE), "half of it, beside the new a");
 }
 
+static int reclaim_as_victim(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->skel->bss->victim = getpid();
+	memcg_write(f->p, "memory.reclaim", SOME);
+	return 0;
+}
+
+/*
+ * A process is killed while it reclaims and is inside a policy. Catches: a task that has to
+ * wait for a slow policy at each memcg it comes to, which may take minutes; a protection
+ * that is lost because the task does not ask.
+ */
+static void test_killed(struct fixture *f)
+{
+	long usage_b;
+	pid_t pid;
+
+	answer(f, 0, PROTECT, DEFAULT);
+	f->skel->bss->answer_cgid[0] = f->id_b;
+	if (!reclaim_some(f, "memory.low", 0, 0) || !fill_both(f))
+		return;
+	ASSERT_SPARED(f->lost_b, "b, before");
+	usage_b = memcg_pages(f->b);
+
+	pid = memcg_spawn(f->b, reclaim_as_victim, f);
+	if (ASSERT_TRUE(memcg_wait(f->skel->bss->victim_calls), "inside"))
+		kill(pid, SIGKILL);
+	f->skel->bss->victim_killed = true;
+	ASSERT_EQ(memcg_reap(pid), 128 + SIGKILL, "killed");
+	ASSERT_EQ(f->skel->bss->victim_calls, 1, "questions");
+	ASSERT_SPARED(usage_b - memcg_pages(f->b), "b");
+}
+
 static void run(const char *lru)
 {
 	static const struct {
@@ -440,6 +475,7 @@ static void run(const char *lru)
 		{ "siblings", test_siblings },
 		{ "exposed_dies", test_exposed_dies },
 		{ "room", test_room },
+		{ "killed", test_killed },
 	};
 	struct fixture f;
 	char name[64];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Two policies that answer what they are told to about one cgroup each. */
 #include "memcg_common.h"
+#include "bpf_experimental.h"
 
 /* By policy: a, b. */
 __u64 answer_cgid[2];		/* about whom, 0: about everybody */
@@ -11,6 +12,23 @@ __u64 low_elow, low_usage;	/* what policy a was asked about its cgroup */
 __u64 min_emin, min_usage;
 __u64 watch_cgid, watch_elow;	/* elow of another cgroup */
 __u64 granted_elow, granted_usage;	/* what the answer about policy a's cgroup led to */
+
+__u32 victim;			/* a process; its first question to policy a ends when it was killed */
+__u64 victim_calls;
+volatile bool victim_killed;
+
+static __always_inline void wait_for_kill(void)
+{
+	__u64 end = bpf_ktime_get_ns() + 2000000000ULL;
+
+	if (!victim || bpf_get_current_pid_tgid() >> 32 != victim)
+		return;
+	if (__sync_fetch_and_add(&victim_calls, 1))
+		return;
+	bpf_repeat(BPF_MAX_LOOPS)
+		if (victim_killed || bpf_ktime_get_ns() > end)
+			break;
+}
 
 static __always_inline bool applies(int policy, struct mem_cgroup *memcg)
 {
@@ -33,6 +51,7 @@ int BPF_PROG(a_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long 
 SEC("struct_ops")
 int BPF_PROG(a_min, struct mem_cgroup *memcg, unsigned long emin, unsigned long usage)
 {
+	wait_for_kill();
 	if (!applies(0, memcg))
 		return BPF_MEMCG_DEFAULT;
 	__sync_fetch_and_add(&calls, 1);
