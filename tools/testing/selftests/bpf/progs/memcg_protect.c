@@ -13,7 +13,7 @@ __u64 min_emin, min_usage;
 __u64 watch_cgid, watch_elow;	/* elow of another cgroup */
 __u64 granted_elow, granted_usage;	/* what the answer about policy a's cgroup led to */
 
-__u32 victim;			/* a process; its first question to policy a ends when it was killed */
+__u32 victim;			/* a process; policy a holds it until it was killed */
 __u64 victim_calls;
 volatile bool victim_killed;
 
