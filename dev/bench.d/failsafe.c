@@ -79,7 +79,7 @@ static void touch_all(void)
 /* A task in @cgroup that does @what without end. */
 static pid_t task(const char *cgroup, void (*what)(void))
 {
-	char name[256];
+	char name[300];
 	pid_t pid = fork();
 
 	if (pid < 0)
