@@ -939,11 +939,15 @@ out:
 	close(fd);
 }
 
+#define RCU_EXPEDITED	"/sys/kernel/rcu_expedited"
+
 /*
  * Offline calls are made for all links together, and by whoever comes first. Catches: one
  * that waited for an older grace period and makes the call of a policy that a CPU is
- * still inside. Each policy keeps a CPU busy, so there have to be others. A grace period that
- * begins between the two detaches hides the mistake, hence five attempts.
+ * still inside. Each policy keeps a CPU busy, so there have to be others. Grace periods are
+ * expedited: a normal one may have to wait for one that is under way before it begins, and
+ * then waits for the second policy as well. Five attempts, because an expedited one does
+ * so, too, if that policy is entered before the first detach begins to wait.
  */
 static void test_two_inside(void)
 {
@@ -952,16 +956,20 @@ static void test_two_inside(void)
 	pthread_t threads[2];
 	bool detaching[2];
 	pid_t pids[2];
-	int fds[2], i, n;
+	int fds[2], i, n, rcu;
+	char before[8] = {};
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 4) {
 		test__skip();
 		return;
 	}
+	rcu = open(RCU_EXPEDITED, O_RDWR);
 	skels[1] = memcg_books__open_and_load();
 	fds[0] = memcg_create("/a");
 	fds[1] = memcg_create("/b");
-	if (!ASSERT_OK_PTR(skels[1], "memcg_books__open_and_load"))
+	if (!ASSERT_OK_PTR(skels[1], "memcg_books__open_and_load") ||
+	    !ASSERT_GT(read(rcu, before, sizeof(before) - 1), 0, RCU_EXPEDITED) ||
+	    !ASSERT_EQ(pwrite(rcu, "1", 1, 0), 1, RCU_EXPEDITED))
 		goto out;
 
 	for (n = 0; n < 5; n++) {
@@ -994,6 +1002,8 @@ static void test_two_inside(void)
 		}
 	}
 out:
+	pwrite(rcu, before, strlen(before), 0);
+	close(rcu);
 	memcg_books__destroy(skels[1]);
 	close(fds[1]);
 	close(fds[0]);
