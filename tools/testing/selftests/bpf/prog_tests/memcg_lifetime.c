@@ -939,6 +939,40 @@ out:
 	close(fd);
 }
 
+/*
+ * A CPU is inside the first of two policies while a third one is attached. Catches: an
+ * effective array that is freed while somebody still walks it, which KASAN sees.
+ */
+static void test_replaced(void)
+{
+	struct bpf_link *links[3] = {};
+	pid_t pid = -1;
+	__u64 id;
+	int fd, i;
+
+	fd = memcg_create("/a");
+	id = get_cgroup_id("/a");
+	links[0] = memcg_attach(skel->maps.slow, fd, BPF_F_ALLOW_MULTI);
+	links[1] = memcg_attach(skel->maps.b, fd, BPF_F_ALLOW_MULTI);
+	if (!ASSERT_OK_PTR(links[0], "slow") || !ASSERT_OK_PTR(links[1], "b"))
+		goto out;
+	pid = memcg_spawn(fd, memcg_use_some, NULL);
+	if (!ASSERT_TRUE(memcg_wait(skel->bss->slow_entered), "entered"))
+		goto out;
+	links[2] = memcg_attach(skel->maps.a, fd, BPF_F_ALLOW_MULTI);
+	ASSERT_OK_PTR(links[2], "a");
+	ASSERT_EQ(skel->bss->slow_left, 0, "still inside");
+	ASSERT_EQ(memcg_book(skel->bss->b_books, id)->calls, 0, "calls of b so far");
+	skel->bss->slow_release = true;
+	ASSERT_TRUE(memcg_wait(memcg_book(skel->bss->b_books, id)->calls), "b is called");
+out:
+	skel->bss->slow_release = true;
+	memcg_reap(pid);
+	for (i = 0; i < 3; i++)
+		bpf_link__destroy(links[i]);
+	close(fd);
+}
+
 #define RCU_EXPEDITED	"/sys/kernel/rcu_expedited"
 
 /*
@@ -1325,6 +1359,7 @@ void test_memcg_lifetime(void)
 		{ "returning", test_returning },
 		{ "inside", test_inside },
 		{ "two_inside", test_two_inside },
+		{ "replaced", test_replaced },
 		{ "threaded", test_threaded },
 		{ "namespace", test_namespace },
 		{ "faults", test_faults },
