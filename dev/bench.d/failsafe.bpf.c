@@ -8,7 +8,6 @@ char _license[] SEC("license") = "GPL";
 
 __u64 iterations = 1000000;
 __u64 calls;
-__u64 answers;
 
 SEC("struct_ops")
 unsigned int BPF_PROG(delay_charged, struct mem_cgroup *memcg, unsigned int nr_pages)
@@ -43,7 +42,7 @@ struct memcg_bpf_ops loop = {
 SEC("struct_ops")
 int BPF_PROG(slow_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long usage)
 {
-	__sync_fetch_and_add(&answers, 1);
+	__sync_fetch_and_add(&calls, 1);
 	bpf_loop(iterations, spin, NULL, 0);
 	return 0;
 }
