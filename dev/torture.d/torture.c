@@ -1093,7 +1093,7 @@ static void print_counts(double seconds, int rounds, int last)
 		printf("%-28s %9lu, %9lu refused\n", ops[i].name, done, refused);
 	}
 	printf("%d rounds in %.0f s: %lu operations, %lu of them on lifetimes; policies called %llu times, requeued %llu\n"
-	       "SIGKILL took up to %lu ms, which the policy that loops a million times makes long\n",
+	       "SIGKILL took up to %lu ms\n",
 	       rounds, seconds, all, lifetime, (unsigned long long)skel->bss->hostile_calls,
 	       (unsigned long long)skel->bss->requeued, atomic_load(&shared->longest_kill));
 	printf("@{\"seed\": %llu, \"rounds\": %d, \"last_round\": %d, \"seconds\": %.0f, \"operations\": %lu, \"lifetime\": %lu, \"longest_kill_ms\": %lu, \"failures\": %d, \"kinds\": [",
