@@ -37,8 +37,9 @@
  *
  * A task that was killed has no time for policies. It may be on its way through many
  * memcgs, each with a policy that takes as long as a policy can. What the last pass
- * stored stands for it: an answer, which is not lost because somebody dies. Where that is
- * nothing, the kernel's own computation is cheap.
+ * stored stands for it, so a protection that was granted is not lost. Where nothing is
+ * stored the kernel's own computation counts: a memcg that reclaim comes to for the first
+ * time with a task that was killed has no more than its memory.low and memory.min.
  *
  * Locking. None. Concurrent reclaimers may store different answers; the last one
  * counts until the next pass, as it does for the values that the kernel computes.
@@ -234,7 +235,7 @@ static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recu
  * Stores memory.emin and memory.elow of @memcg, with what its policies make of
  * them. Does what page_counter_calculate_protection() does, and leaves memcgs
  * without a policy to it. Like it, it has to be called for the parent first. For a
- * task that was killed, what a memcg with policies has stays as it is.
+ * task that was killed, the protection that a memcg with policies has stays as it is.
  *
  * Context: reclaim, in process context. The caller keeps @memcg alive.
  */

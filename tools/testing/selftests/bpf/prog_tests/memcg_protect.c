@@ -433,22 +433,11 @@ static int reclaim_as_victim(void *arg)
 	return 0;
 }
 
-/*
- * A process is killed while it reclaims and is inside a policy. Catches: a task that has to
- * wait for a slow policy at each memcg it comes to, which may take minutes; a protection
- * that is lost because the task does not ask.
- */
-static void test_killed(struct fixture *f)
+/* Reclaim in a process that is killed inside policy a, at its first question. */
+static void reclaim_killed(struct fixture *f)
 {
-	long usage_b;
+	long usage_b = memcg_pages(f->b);
 	pid_t pid;
-
-	answer(f, 0, PROTECT, DEFAULT);
-	f->skel->bss->answer_cgid[0] = f->id_b;
-	if (!reclaim_some(f, "memory.low", 0, 0) || !fill_both(f))
-		return;
-	ASSERT_SPARED(f->lost_b, "b, before");
-	usage_b = memcg_pages(f->b);
 
 	pid = memcg_spawn(f->b, reclaim_as_victim, f);
 	if (ASSERT_TRUE(memcg_wait(f->skel->bss->victim_calls), "inside"))
@@ -456,7 +445,37 @@ static void test_killed(struct fixture *f)
 	f->skel->bss->victim_killed = true;
 	ASSERT_EQ(memcg_reap(pid), 128 + SIGKILL, "killed");
 	ASSERT_EQ(f->skel->bss->victim_calls, 1, "questions");
-	ASSERT_SPARED(usage_b - memcg_pages(f->b), "b");
+	f->lost_b = usage_b - memcg_pages(f->b);
+}
+
+/*
+ * A process is killed while it reclaims and is inside a policy. Catches: a task that has to
+ * wait for a slow policy at each memcg it comes to; a protection that is lost because the
+ * task does not ask.
+ */
+static void test_killed(struct fixture *f)
+{
+	answer(f, 0, PROTECT, DEFAULT);
+	f->skel->bss->answer_cgid[0] = f->id_b;
+	if (!reclaim_some(f, "memory.low", 0, 0) || !fill_both(f))
+		return;
+	ASSERT_SPARED(f->lost_b, "b, before");
+	reclaim_killed(f);
+	ASSERT_SPARED(f->lost_b, "b, by the answer of the pass before");
+}
+
+/*
+ * The same where there was no pass before: the first question is about a. Catches: a
+ * memory.low that is not computed for a task that does not ask.
+ */
+static void test_killed_first(struct fixture *f)
+{
+	answer(f, 0, DEFAULT, DEFAULT);
+	if (!fill_both(f))
+		return;
+	memcg_write_long(f->b, "memory.low", SIZE + SIZE / 2);
+	reclaim_killed(f);
+	ASSERT_SPARED(f->lost_b, "b, by memory.low");
 }
 
 static void run(const char *lru)
@@ -477,6 +496,7 @@ static void run(const char *lru)
 		{ "exposed_dies", test_exposed_dies },
 		{ "room", test_room },
 		{ "killed", test_killed },
+		{ "killed_first", test_killed_first },
 	};
 	struct fixture f;
 	char name[64];
