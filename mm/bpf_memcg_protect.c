@@ -35,17 +35,21 @@
  * in which the policy was asked. So no override outlives the policy. Policies that
  * still govern the memcg set it again in the next pass.
  *
- * A task that was killed has no time for policies. It may be on its way through many
- * memcgs, each with a policy that takes as long as a policy can. What the last pass
- * stored stands for it, so a protection that was granted is not lost. Where nothing is
- * stored the kernel's own computation counts: a memcg that reclaim comes to for the first
- * time with a task that was killed has no more than its memory.low and memory.min.
+ * Slow policies. Reclaim comes to many memcgs many times, each may have policies that
+ * take as long as a policy can, and others wait: a task that opens a file of a cgroup
+ * and has to reclaim for it keeps rmdir waiting, and rmdir holds cgroup_mutex. So a
+ * task spends at most about half of its time in policies, see may_ask(), and none
+ * after it was killed. While a task may not ask, what the last pass stored stands,
+ * so a protection that was granted is not lost. Where nothing is stored the kernel's
+ * own computation counts: a memcg that reclaim comes to for the first time then has no
+ * more than its memory.low and memory.min.
  *
  * Locking. None. Concurrent reclaimers may store different answers; the last one
  * counts until the next pass, as it does for the values that the kernel computes.
  */
 
 #include <linux/bpf_memcg.h>
+#include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/page_counter.h>
 #include <linux/sched/signal.h>
@@ -149,6 +153,37 @@ static void ask(struct mem_cgroup *memcg, struct bpf_cgroup_ops_array *array,
 	}
 }
 
+/* For how many jiffies a task may ask policies at once, and the longest pause after that. */
+#define ASK_BURST	(HZ / 4)
+#define ASK_PAUSE	(10 * HZ)
+
+/*
+ * May the current task ask policies? It may from the jiffy bpf_memcg_ask on, which
+ * moves on by two for each jiffy that an answer took, but is never further in the past
+ * than ASK_BURST. So of a long time at most half goes to policies. An answer
+ * that takes less than a jiffy meets the beginning of one as often as it takes long.
+ */
+static bool may_ask(void)
+{
+	unsigned long now = jiffies;
+
+	if (fatal_signal_pending(current))
+		return false;
+	/* Later than ASK_PAUSE: so long ago that jiffies came around. */
+	if (!time_in_range(current->bpf_memcg_ask, now - ASK_BURST, now + ASK_PAUSE))
+		current->bpf_memcg_ask = now - ASK_BURST;
+	return time_before_eq(current->bpf_memcg_ask, now);
+}
+
+/* The current task asked at the jiffy @start, and has its answer. */
+static void has_asked(unsigned long start)
+{
+	unsigned long now = jiffies, next = current->bpf_memcg_ask + 2 * (now - start);
+
+	if (now != start)
+		current->bpf_memcg_ask = time_after(next, now + ASK_PAUSE) ? now + ASK_PAUSE : next;
+}
+
 /*
  * Compute and store the protection of a memcg that seems to have policies. Returns
  * false, and has stored nothing, if no policy can be asked.
@@ -156,7 +191,7 @@ static void ask(struct mem_cgroup *memcg, struct bpf_cgroup_ops_array *array,
 static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
 {
 	struct page_counter *counter = &memcg->memory, *parent = counter->parent;
-	unsigned long usage, parent_usage, emin, elow;
+	unsigned long usage, parent_usage, emin, elow, start;
 	struct bpf_cgroup_ops_array *array;
 	struct answer answer = {};
 	struct bpf_memcg_call call;
@@ -196,7 +231,9 @@ static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recu
 		elow = effective(&low, usage, parent_usage, recursive);
 	}
 
+	start = jiffies;
 	ask(memcg, array, emin, elow, usage, &answer);
+	has_asked(start);
 
 	low_override = PAGE_COUNTER_AS_SET;
 	if (answer.min == BPF_MEMCG_EXPOSE)
@@ -235,7 +272,7 @@ static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recu
  * Stores memory.emin and memory.elow of @memcg, with what its policies make of
  * them. Does what page_counter_calculate_protection() does, and leaves memcgs
  * without a policy to it. Like it, it has to be called for the parent first. For a
- * task that was killed, the protection that a memcg with policies has stays as it is.
+ * task that may not ask, the protection that a memcg with policies has stays as it is.
  *
  * Context: reclaim, in process context. The caller keeps @memcg alive.
  */
@@ -244,7 +281,7 @@ void __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, b
 	struct page_counter *counter = &memcg->memory;
 
 	if (bpf_memcg_is_governed(memcg)) {
-		if (!fatal_signal_pending(current)) {
+		if (may_ask()) {
 			if (compute(root, memcg, recursive))
 				return;
 		} else if (READ_ONCE(counter->elow) || READ_ONCE(counter->emin)) {

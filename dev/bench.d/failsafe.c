@@ -219,11 +219,29 @@ static double one_return(void)
 	return longest;
 }
 
+/* Reclaim from all siblings until the kernel gives up: they do not have that much. */
+static void reclaim_in_vain(const char *what)
+{
+	double v[5], start;
+	unsigned int i;
+	int fd;
+
+	fd = open(LIMITED "/memory.reclaim", O_WRONLY | O_CLOEXEC);
+	for (i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		start = now_ms();
+		if (write(fd, "1G", 2) >= 0 || errno != EAGAIN)
+			err(1, LIMITED "/memory.reclaim");
+		v[i] = now_ms() - start;
+	}
+	close(fd);
+	print(what, v, i);
+}
+
 /*
- * Tasks that are killed while they reclaim from cgroups whose policy takes its time to
- * answer.
+ * Tasks that reclaim from cgroups whose policy takes its time to answer, and tasks that are
+ * killed while they do.
  */
-static void kill_reclaimers(double *v, int n)
+static void slow_reclaim(double *v, int n)
 {
 	pid_t siblings[SIBLINGS], pid;
 	struct bpf_link *link;
@@ -240,8 +258,10 @@ static void kill_reclaimers(double *v, int n)
 		mkdir(name, 0755);
 		siblings[i] = task(name, touch_and_sleep);
 	}
-	write_file(LIMITED "/memory.high", "1M");
+	reclaim_in_vain("reclaim in vain, no policy");
 	link = attach(skel->maps.slow, LIMITED);
+	reclaim_in_vain("reclaim in vain, a policy loops a million times in each answer");
+	write_file(LIMITED "/memory.high", "1M");
 	for (i = 0; i < n; i++) {
 		before = __atomic_load_n(&skel->bss->calls, __ATOMIC_RELAXED);
 		start = now_ms();
@@ -312,7 +332,7 @@ int main(int argc, char **argv)
 	print("one return of a task that is delayed for as long as possible", v, 3);
 	bpf_link__destroy(link);
 
-	kill_reclaimers(v, few);
+	slow_reclaim(v, few);
 	print("SIGKILL of a task that reclaims, a policy loops a million times in each answer", v, few);
 
 	/* A million iterations at each charge, for the whole machine but the root itself */

@@ -20,4 +20,5 @@ def per_kernel(f): . as $all | kernels | map(. as $k | $all | map(select(.kernel
 "| failures | \(per_kernel(map(.failures) | add | tostring)) |",
 "| seconds | \(per_kernel(map(.seconds) | add | tostring)) |",
 "| longest SIGKILL, ms | \(per_kernel(map(.longest_kill_ms) | max | tostring)) |",
-"| seed | \(per_kernel(map(.seed) | unique | map(tostring) | join(", "))) |"
+"| seed | \(per_kernel(map(.seed) | unique | map(tostring) | join(", "))) |",
+"| hash of the kernel's code | \(per_kernel(map(.code) | unique | join(", "))) |"

@@ -99,8 +99,9 @@ struct memcg_bpf_ops {
 	 * itself, and @usage the usage, both in pages. Asked once in each
 	 * reclaim pass, unless @below_min was answered with
 	 * %BPF_MEMCG_PROTECT, and not asked about the memcg that is itself
-	 * the target of the reclaim, nor by a task that was killed: for it,
-	 * the last answer stands.
+	 * the target of the reclaim. A task that was killed does not ask, nor
+	 * one that has spent more than half of its time with the answers: for
+	 * these, the last answer stands.
 	 *
 	 * %BPF_MEMCG_PROTECT makes the effective memory.low cover the usage.
 	 * Reclaim passes over @memcg until there is nothing else to reclaim. A

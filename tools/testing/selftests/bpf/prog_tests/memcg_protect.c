@@ -20,6 +20,7 @@
 #define SOME		"4M"
 #define SOME_PAGES	(4L * 256)
 #define FEW_PAGES	128L			/* noise: stocks, kernel memory */
+#define SLOW_MS		10			/* what a slow policy takes to answer */
 #define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
 
 #define DEFAULT		0
@@ -478,6 +479,56 @@ static void test_killed_first(struct fixture *f)
 	ASSERT_SPARED(f->lost_b, "b, by memory.low");
 }
 
+static int reclaim_from_p(void *arg)
+{
+	struct fixture *f = arg;
+
+	memcg_write(f->p, "memory.reclaim", SOME);
+	return 0;
+}
+
+/*
+ * Reclaim comes again and again to memcgs from which it gets nothing, and whose policy is
+ * slow. Catches: a policy that makes a reclaimer as slow as it wants, and all who wait for it.
+ */
+static void test_slow(struct fixture *f)
+{
+	__u64 start, elapsed;
+
+	answer(f, 0, DEFAULT, DEFAULT);
+	if (!fill_both(f))
+		return;
+	memcg_write_long(f->a, "memory.min", SIZE * 2);
+	memcg_write_long(f->b, "memory.min", SIZE * 2);
+	f->skel->bss->slow_ns = SLOW_MS * 1000000ULL;
+	start = get_time_ns();
+	ASSERT_OK(memcg_run(f->b, reclaim_from_p, f), "reclaim");
+	elapsed = get_time_ns() - start;
+	ASSERT_GT(f->skel->bss->slow_total, 0, "asked");
+	/* half of the time, 250 ms at once, and the last answer */
+	ASSERT_LT(f->skel->bss->slow_total / 1000000, elapsed / 2000000 + 250 + 3 * SLOW_MS,
+		  "ms in the policy");
+}
+
+/*
+ * A policy that is as slow has its say when reclaim begins. Catches: a task that asks nobody
+ * after one slow answer; here it was about a, and the next question is about b.
+ */
+static void test_slow_first(struct fixture *f)
+{
+	long usage_b;
+
+	answer(f, 0, PROTECT, DEFAULT);
+	f->skel->bss->answer_cgid[0] = f->id_b;
+	if (!fill_both(f))
+		return;
+	usage_b = memcg_pages(f->b);
+	f->skel->bss->slow_ns = SLOW_MS * 1000000ULL;
+	ASSERT_OK(memcg_run(f->b, reclaim_from_p, f), "reclaim");
+	f->lost_b = usage_b - memcg_pages(f->b);
+	ASSERT_SPARED(f->lost_b, "b");
+}
+
 static void run(const char *lru)
 {
 	static const struct {
@@ -497,6 +548,8 @@ static void run(const char *lru)
 		{ "room", test_room },
 		{ "killed", test_killed },
 		{ "killed_first", test_killed_first },
+		{ "slow", test_slow },
+		{ "slow_first", test_slow_first },
 	};
 	struct fixture f;
 	char name[64];

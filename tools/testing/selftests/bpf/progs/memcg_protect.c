@@ -17,6 +17,9 @@ __u32 victim;			/* a process; policy a holds it until it was killed */
 __u64 victim_calls;
 volatile bool victim_killed;
 
+__u64 slow_ns;			/* policy a takes that long in below_low() */
+__u64 slow_total;		/* ns, so far */
+
 static __always_inline void wait_for_kill(void)
 {
 	__u64 end = bpf_ktime_get_ns() + 2000000000ULL;
@@ -30,6 +33,16 @@ static __always_inline void wait_for_kill(void)
 			break;
 }
 
+static __always_inline void be_slow(void)
+{
+	__u64 start = bpf_ktime_get_ns();
+
+	bpf_repeat(BPF_MAX_LOOPS)
+		if (bpf_ktime_get_ns() - start > slow_ns)
+			break;
+	__sync_fetch_and_add(&slow_total, bpf_ktime_get_ns() - start);
+}
+
 static __always_inline bool applies(int policy, struct mem_cgroup *memcg)
 {
 	return !answer_cgid[policy] || answer_cgid[policy] == memcg_id(memcg);
@@ -40,6 +53,8 @@ int BPF_PROG(a_low, struct mem_cgroup *memcg, unsigned long elow, unsigned long 
 {
 	if (watch_cgid == memcg_id(memcg))
 		watch_elow = elow;
+	if (slow_ns)
+		be_slow();
 	if (!applies(0, memcg))
 		return BPF_MEMCG_DEFAULT;
 	__sync_fetch_and_add(&calls, 1);
