@@ -511,8 +511,9 @@ static void test_slow(struct fixture *f)
 }
 
 /*
- * A policy that is as slow has its say when reclaim begins. Catches: a task that asks nobody
- * after one slow answer; here it was about a, and the next question is about b.
+ * A policy that is ten times as slow has its say when reclaim begins. Catches: a task that asks
+ * nobody after one slow answer; here it was about a, and the next question is about b. What is
+ * to be had is reclaimed within the pause.
  */
 static void test_slow_first(struct fixture *f)
 {
@@ -523,7 +524,7 @@ static void test_slow_first(struct fixture *f)
 	if (!fill_both(f))
 		return;
 	usage_b = memcg_pages(f->b);
-	f->skel->bss->slow_ns = SLOW_MS * 1000000ULL;
+	f->skel->bss->slow_ns = 10 * SLOW_MS * 1000000ULL;
 	ASSERT_OK(memcg_run(f->b, reclaim_from_p, f), "reclaim");
 	f->lost_b = usage_b - memcg_pages(f->b);
 	ASSERT_SPARED(f->lost_b, "b");
