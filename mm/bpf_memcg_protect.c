@@ -42,7 +42,8 @@
  * after it was killed. While a task may not ask, what the last pass stored stands,
  * so a protection that was granted is not lost. Where nothing is stored the kernel's
  * own computation counts: a memcg that reclaim comes to for the first time then has no
- * more than its memory.low and memory.min.
+ * more than its memory.low and memory.min. Where several policies govern a memcg, what
+ * stands can be the answer of one that was detached meanwhile, until a task asks.
  *
  * Locking. None. Concurrent reclaimers may store different answers; the last one
  * counts until the next pass, as it does for the values that the kernel computes.
@@ -185,8 +186,9 @@ static void has_asked(unsigned long start)
 }
 
 /*
- * Compute and store the protection of a memcg that seems to have policies. Returns
- * false, and has stored nothing, if no policy can be asked.
+ * Compute and store the protection of a memcg that seems to have policies. For a task
+ * that may not ask, what is stored stands. Returns false, and has stored nothing, if
+ * there is no policy to ask, or nothing that could stand.
  */
 static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
 {
@@ -212,6 +214,11 @@ static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recu
 	if (!array || array == &bpf_cgroup_ops_dead) {
 		bpf_memcg_call_exit(&call);
 		return false;
+	}
+
+	if (!may_ask()) {
+		bpf_memcg_call_exit(&call);
+		return READ_ONCE(counter->elow) || READ_ONCE(counter->emin);
 	}
 
 	min.setting = READ_ONCE(counter->min);
@@ -278,15 +285,7 @@ static bool compute(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recu
  */
 void __bpf_memcg_protection(struct mem_cgroup *root, struct mem_cgroup *memcg, bool recursive)
 {
-	struct page_counter *counter = &memcg->memory;
-
-	if (bpf_memcg_is_governed(memcg)) {
-		if (may_ask()) {
-			if (compute(root, memcg, recursive))
-				return;
-		} else if (READ_ONCE(counter->elow) || READ_ONCE(counter->emin)) {
-			return;
-		}
-	}
-	page_counter_calculate_protection(&root->memory, counter, recursive);
+	if (bpf_memcg_is_governed(memcg) && compute(root, memcg, recursive))
+		return;
+	page_counter_calculate_protection(&root->memory, &memcg->memory, recursive);
 }

@@ -35,6 +35,7 @@ struct fixture {
 	__u64 id_a, id_b;
 	int loop;
 	long lost_a, lost_b;		/* pages, in the last reclaim_some() */
+	int times;			/* that reclaim_from_p() asks for SOME */
 };
 
 struct range {
@@ -482,16 +483,15 @@ static void test_killed_first(struct fixture *f)
 static int reclaim_from_p(void *arg)
 {
 	struct fixture *f = arg;
+	int i;
 
-	memcg_write(f->p, "memory.reclaim", SOME);
+	for (i = 0; i < f->times; i++)
+		memcg_write(f->p, "memory.reclaim", SOME);
 	return 0;
 }
 
-/*
- * Reclaim comes again and again to memcgs from which it gets nothing, and whose policy is
- * slow. Catches: a policy that makes a reclaimer as slow as it wants, and all who wait for it.
- */
-static void test_slow(struct fixture *f)
+/* Reclaim @times times, in vain, where each answer takes @us: for how long in the policy? */
+static void reclaim_slowly(struct fixture *f, unsigned int us, int times)
 {
 	__u64 start, elapsed;
 
@@ -500,7 +500,8 @@ static void test_slow(struct fixture *f)
 		return;
 	memcg_write_long(f->a, "memory.min", SIZE * 2);
 	memcg_write_long(f->b, "memory.min", SIZE * 2);
-	f->skel->bss->slow_ns = SLOW_MS * 1000000ULL;
+	f->skel->bss->slow_ns = us * 1000ULL;
+	f->times = times;
 	start = get_time_ns();
 	ASSERT_OK(memcg_run(f->b, reclaim_from_p, f), "reclaim");
 	elapsed = get_time_ns() - start;
@@ -508,6 +509,22 @@ static void test_slow(struct fixture *f)
 	/* half of the time, 250 ms at once, and the last answer */
 	ASSERT_LT(f->skel->bss->slow_total / 1000000, elapsed / 2000000 + 250 + 3 * SLOW_MS,
 		  "ms in the policy");
+	ASSERT_EQ(memcg_misses(f->skel->progs.a_low), 0, "calls missed");
+}
+
+/*
+ * Reclaim comes again and again to memcgs from which it gets nothing, and whose policy is
+ * slow. Catches: a policy that makes a reclaimer as slow as it wants, and all who wait for it.
+ */
+static void test_slow(struct fixture *f)
+{
+	reclaim_slowly(f, SLOW_MS * 1000, 1);
+}
+
+/* The same with answers that are shorter than a jiffy. Catches: only long ones count. */
+static void test_slow_short(struct fixture *f)
+{
+	reclaim_slowly(f, 500, 8);
 }
 
 /*
@@ -525,6 +542,7 @@ static void test_slow_first(struct fixture *f)
 		return;
 	usage_b = memcg_pages(f->b);
 	f->skel->bss->slow_ns = 10 * SLOW_MS * 1000000ULL;
+	f->times = 1;
 	ASSERT_OK(memcg_run(f->b, reclaim_from_p, f), "reclaim");
 	f->lost_b = usage_b - memcg_pages(f->b);
 	ASSERT_SPARED(f->lost_b, "b");
@@ -550,6 +568,7 @@ static void run(const char *lru)
 		{ "killed", test_killed },
 		{ "killed_first", test_killed_first },
 		{ "slow", test_slow },
+		{ "slow_short", test_slow_short },
 		{ "slow_first", test_slow_first },
 	};
 	struct fixture f;
