@@ -151,16 +151,6 @@ long memcg_pages(int cgroup_fd)
 	return bytes < 0 ? -1 : bytes / sysconf(_SC_PAGESIZE);
 }
 
-long memcg_misses(struct bpf_program *prog)
-{
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-
-	if (bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len))
-		return -1;
-	return info.recursion_misses;
-}
-
 int memcg_join(int cgroup_fd)
 {
 	return memcg_write(cgroup_fd, "cgroup.procs", "0");

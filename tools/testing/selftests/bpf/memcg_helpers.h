@@ -93,9 +93,6 @@ long memcg_read(int cgroup_fd, const char *file, const char *key);
 /* memory.current in pages, or -1. */
 long memcg_pages(int cgroup_fd);
 
-/* How many calls of a program the kernel had to skip, or -1. */
-long memcg_misses(struct bpf_program *prog);
-
 /* Move the calling process. The helpers by path only know their own children. */
 int memcg_join(int cgroup_fd);
 

@@ -64,13 +64,19 @@ static void check(struct fixture *f, const char *when)
 }
 
 /* How many calls of the two policies the kernel had to skip. */
-static long misses(struct fixture *f)
+static __u64 misses(struct fixture *f)
 {
+	struct bpf_prog_info info;
 	struct bpf_program *prog;
-	long sum = 0;
+	__u64 sum = 0;
+	__u32 len;
 
-	bpf_object__for_each_program(prog, f->skel->obj)
-		sum += memcg_misses(prog);
+	bpf_object__for_each_program(prog, f->skel->obj) {
+		memset(&info, 0, sizeof(info));
+		len = sizeof(info);
+		if (!bpf_prog_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+			sum += info.recursion_misses;
+	}
 	return sum;
 }
 

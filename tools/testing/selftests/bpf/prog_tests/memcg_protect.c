@@ -493,6 +493,8 @@ static int reclaim_from_p(void *arg)
 /* Reclaim @times times, in vain, where each answer takes @us: for how long in the policy? */
 static void reclaim_slowly(struct fixture *f, unsigned int us, int times)
 {
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
 	__u64 start, elapsed;
 
 	answer(f, 0, DEFAULT, DEFAULT);
@@ -509,7 +511,9 @@ static void reclaim_slowly(struct fixture *f, unsigned int us, int times)
 	/* half of the time, 250 ms at once, and the last answer */
 	ASSERT_LT(f->skel->bss->slow_total / 1000000, elapsed / 2000000 + 250 + 3 * SLOW_MS,
 		  "ms in the policy");
-	ASSERT_EQ(memcg_misses(f->skel->progs.a_low), 0, "calls missed");
+	if (ASSERT_OK(bpf_prog_get_info_by_fd(bpf_program__fd(f->skel->progs.a_low), &info, &len),
+		      "info"))
+		ASSERT_EQ(info.recursion_misses, 0, "calls missed");
 }
 
 /*
